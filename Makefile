@@ -1,0 +1,58 @@
+# Everything a newcomer types. Needs Python 3.11 or newer and make; all else is installed into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock clean
+
+help:  ## what there is to type
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(VENV)/.ready  ## play the bundled purchases through the whole service; options in ARGS="--once"
+	@$(BIN)/loyalty demo $(ARGS)
+
+test: $(VENV)/.ready-dev  ## every test; options for pytest in ARGS
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.ready-dev  ## style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.ready-dev  ## put the code into its form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# pip freeze of an environment that holds nothing else; the second file adds what only development needs.
+lock: | python-is-there  ## pin the newest versions that pyproject.toml allows
+	@.ci/lock "$(PYTHON)"
+
+clean:  ## remove what was installed or generated
+	@rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python: | python-is-there
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: requirements.lock | $(VENV)/bin/python
+	@echo "Installing $$(grep -c == requirements.lock) pinned packages into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	@echo "Installing $$(grep -c == requirements-dev.lock) more for development"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-dev.lock
+	@touch $@
+
+.PHONY: python-is-there
+python-is-there:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed, and none was found." \
+		"Name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }

@@ -1,0 +1,74 @@
+"""What every test may ask for: PostgreSQL, Kafka, and a database of its own that must balance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests import postgres
+from tests.kafka import KafkaSource, find_kafka
+from tests.postgres import Database, PostgresSource, find_postgres
+
+POSTGRES = pytest.StashKey[PostgresSource]()
+KAFKA = pytest.StashKey[KafkaSource]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[POSTGRES] = find_postgres()
+    config.stash[KAFKA] = find_kafka()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [
+        f"PostgreSQL: {config.stash[POSTGRES].described}",
+        f"Kafka: {config.stash[KAFKA].described}",
+    ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that needs the real thing does not pass for tested on a stand-in."""
+    parts = {"real_postgres": item.config.stash[POSTGRES], "real_kafka": item.config.stash[KAFKA]}
+    for marker, source in parts.items():
+        if item.get_closest_marker(marker) and not source.real:
+            reason = f"{marker}: there is {source.described}"
+            if os.environ.get("LOYALTY_REQUIRE_REAL") == "1":
+                pytest.fail(reason, pytrace=False)
+            pytest.skip(reason)  # a developer's machine may lack it, CI may not
+
+
+@pytest.fixture(scope="session")
+def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The superuser's URL of the PostgreSQL that this run is on."""
+    with pytestconfig.stash[POSTGRES].running() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The address of the broker that this run is on; topics are the test's to create."""
+    with pytestconfig.stash[KAFKA].running() as bootstrap:
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str) -> Iterator[str]:
+    postgres.make_template(postgres_url)
+    yield postgres_url
+    postgres.drop_template(postgres_url)
+
+
+@pytest.fixture
+async def database(
+    request: pytest.FixtureRequest, database_template: str
+) -> AsyncIterator[Database]:
+    """A migrated, empty database; when the test is over, its books must balance."""
+    made = await postgres.clone_template(database_template, f"loyalty_{uuid4().hex[:12]}")
+    try:
+        yield made
+        if not request.node.get_closest_marker("tampered"):
+            await postgres.books_must_balance(made)
+    finally:
+        await postgres.drop(database_template, made)

@@ -95,6 +95,7 @@ def make_template(superuser_url: str) -> None:
     asyncio.run(_run(superuser_url, f"CREATE DATABASE {TEMPLATE}"))
     owner_url = _in_database(superuser_url, TEMPLATE)
     from services.loyalty.db import migrate
+
     migrate.upgrade(owner_url)
     asyncio.run(
         _run(
@@ -108,9 +109,7 @@ def make_template(superuser_url: str) -> None:
 
 def drop_template(superuser_url: str) -> None:
     """Leaves a server that outlives the tests as it was found."""
-    asyncio.run(
-        _run(superuser_url, f"DROP DATABASE {TEMPLATE} WITH (FORCE)", f"DROP ROLE {LOGIN}")
-    )
+    asyncio.run(_run(superuser_url, f"DROP DATABASE {TEMPLATE} WITH (FORCE)", f"DROP ROLE {LOGIN}"))
 
 
 async def clone_template(superuser_url: str, name: str) -> Database:

@@ -1,0 +1,133 @@
+"""Shows the summary of the demonstration as tables that a newcomer can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from services.demo.summary import Books, Points, Summary
+
+
+def show(console: Console, summary: Summary) -> None:
+    """Prints every figure of the summary but the two acts."""
+    books = summary.books
+    console.print(Panel(_headline(summary), title="Half a year at the gift shop", box=box.ROUNDED))
+    console.print(_tiers(books))
+    for name, points in books.points.items():
+        console.print(_points(name, points, books.issued_by_cause.get(name, {})))
+    console.print(_rewards(books, summary.wishes))
+    console.print(_activities(summary))
+    console.print(_pairs("Published to loyalty.events", summary.events_published, "events"))
+    console.print(_verdict(summary.verified))
+
+
+def _headline(summary: Summary) -> Group:
+    source = summary.source
+    real = (
+        f"Real: {source['purchases']:,} purchases of {source['members']:,} customers with"
+        f" {source['purchase_lines']:,} lines, {source['refunds']:,} refunds"
+        f" ({source['refunds_of_unknown_orders']:,} of goods bought before the data begins),"
+        f" {source['cancellations']:,} cancellations."
+    )
+    out = (
+        f"Left out: {source['guest_lines_left_out']:,} lines of guests,"
+        f" {source['stock_write_offs_left_out']:,} stock write-offs."
+    )
+    made_up = (
+        "Made up: the programme, birthdays, reviews, surveys, shares, segments, wishes to redeem,"
+        " a few messages sent twice and some rubbish."
+    )
+    speed = (
+        f"{summary.played_from} to {summary.played_to} in {summary.play_s:.1f} s:"
+        f" {summary.messages_sent:,} messages at {summary.messages_per_s:,.0f}/s,"
+        f" {summary.books.journal_rows:,} activities journaled at {summary.activities_per_s:,.0f}/s"
+        f" (the clock's own included)."
+    )
+    return Group(Text(real), Text(out), Text(made_up), Text(speed, style="bold"))
+
+
+def _tiers(books: Books) -> Table:
+    tiers = books.tiers
+    table = _table("Members by tier", "members")
+    for level, members in tiers.members.items():
+        table.add_row(level, f"{members:,}")
+    table.add_section()
+    table.add_row("rose at least once", f"{tiers.members_who_rose:,}", f"{tiers.rises:,} rises")
+    table.add_row("fell at least once", f"{tiers.members_who_fell:,}", f"{tiers.falls:,} falls")
+    return table
+
+
+def _points(name: str, points: Points, causes: Mapping[str, int]) -> Table:
+    table = _table(f"Points ({name})", "points")
+    rows = [
+        ("issued", points.issued, ", ".join(f"{c} {p:,}" for c, p in causes.items())),
+        ("redeemed", points.redeemed, ""),
+        ("expired", points.expired, ""),
+        ("clawed back by refunds", points.clawed_back, ""),
+        ("  went into arrears", points.went_into_arrears, f"{points.repaid:,} repaid since"),
+        ("in arrears now", points.in_arrears, "owed by members who had spent or lost them"),
+        ("pending", points.pending, "not spendable yet"),
+        ("available", points.available, ""),
+        ("outstanding", points.outstanding, f"worth {points.worth}" if points.worth else ""),
+    ]
+    for label, number, note in rows:
+        table.add_row(label, f"{number:,}", note)
+    return table
+
+
+def _rewards(books: Books, wishes: Mapping[str, int]) -> Table:
+    table = _table("Gifts and rewards issued", "issued")
+    for occasion, rewards in books.rewards.items():
+        for reward, issued in rewards.items():
+            table.add_row(f"{occasion}: {reward}", f"{issued:,}")
+    for answer, times in wishes.items():
+        table.add_row(f"asked for over HTTP: {answer}", f"{times:,}")
+    return table
+
+
+def _activities(summary: Summary) -> Table:
+    books = summary.books
+    table = _table("Activities", "rows")
+    for kind, rows in books.activities.items():
+        table.add_row(kind, f"{rows:,}")
+    table.add_section()
+    for outcome, reasons in (
+        ("refused", books.refused),
+        ("parked", books.parked),
+        ("lapsed", books.lapsed),
+        ("dead letter", books.dead_letters),
+    ):
+        for reason, rows in reasons.items():
+            table.add_row(f"{outcome}: {reason}", f"{rows:,}")
+    table.add_row("released from waiting", f"{books.resumed:,}")
+    table.add_row("waiting still", f"{books.still_waiting:,}")
+    return table
+
+
+def _pairs(title: str, numbers: Mapping[str, int], unit: str) -> Table:
+    table = _table(title, unit)
+    for name, number in sorted(numbers.items(), key=lambda item: -item[1]):
+        table.add_row(name, f"{number:,}")
+    table.add_section()
+    table.add_row("all", f"{sum(numbers.values()):,}")
+    return table
+
+
+def _verdict(verified: Mapping[str, Any]) -> Panel:
+    good = bool(verified.get("ok"))
+    text = Text(str(verified.get("verdict", "")), style="bold green" if good else "bold red")
+    return Panel(text, title="loyalty verify", box=box.ROUNDED)
+
+
+def _table(title: str, unit: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table.add_column("", overflow="fold")
+    table.add_column(unit, justify="right")
+    table.add_column("", overflow="fold", style="dim")
+    return table

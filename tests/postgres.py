@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from services.embedded import PostgresServer, programs_from_wheel
+from services.loyalty.db import migrate
 
 TEMPLATE = "loyalty_template"
 LOGIN, PASSWORD = "loyalty_test_login", "known to all"
@@ -67,7 +68,7 @@ def _version(programs: Path) -> str:
     done = subprocess.run(
         [programs / "postgres", "--version"], capture_output=True, text=True, check=True
     )
-    return done.stdout.split(")")[-1].strip().split(" ")[0]
+    return done.stdout.partition(") ")[2].split()[0]
 
 
 async def _server_version(url: str) -> str:
@@ -94,8 +95,6 @@ def make_template(superuser_url: str) -> None:
     """The migrated database that every test's is cloned from, and the login that tests use."""
     asyncio.run(_run(superuser_url, f"CREATE DATABASE {TEMPLATE}"))
     owner_url = _in_database(superuser_url, TEMPLATE)
-    from services.loyalty.db import migrate
-
     migrate.upgrade(owner_url)
     asyncio.run(
         _run(

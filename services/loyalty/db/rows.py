@@ -1,0 +1,219 @@
+"""From Decisions to rows: pure, once for both ways of recording. This is the hot path.
+
+Rows are tuples in the order of their statement's columns (:mod:`statements`). Every document is
+encoded once; the chain is continued from the head that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import msgspec
+
+from services.loyalty.application.store import Decided, ProfilePatch, Write
+from services.loyalty.domain.account import encode_account
+from services.loyalty.domain.activity import encode_body, kind_of
+from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
+from services.loyalty.domain.chain import JournalRow, link
+from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision
+from services.loyalty.domain.receipt import encode_receipt
+
+EVENT_LIMIT_BYTES = 256 * 1024
+"""The largest data of one event or derived activity; what is larger is refused when recorded."""
+
+Row: TypeAlias = tuple[Any, ...]
+
+_moment = lru_cache(maxsize=8192)(to_datetime)
+_encode = msgspec.json.Encoder().encode
+
+
+class EventTooLarge(ValueError):
+    """An event exceeds :data:`EVENT_LIMIT_BYTES`; its Decision cannot be recorded."""
+
+    def __init__(self, member: str, type_: str, size_bytes: int) -> None:
+        super().__init__(
+            f"event {type_} of member {member} has {size_bytes} bytes of data,"
+            f" more than {EVENT_LIMIT_BYTES}"
+        )
+        self.member = member
+        self.type = type_
+        self.size_bytes = size_bytes
+
+
+@dataclass(slots=True)
+class Rows:
+    """All rows of a set of Writes; each field is named for the statement that takes it."""
+
+    account: list[Row] = field(default_factory=list)
+    journal: list[Row] = field(default_factory=list)
+    ledger: list[Row] = field(default_factory=list)
+    outbox: list[Row] = field(default_factory=list)
+    receipt: list[Row] = field(default_factory=list)
+    lot: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
+    tier_history: list[Row] = field(default_factory=list)
+    parked: list[Row] = field(default_factory=list)
+    unparked: list[Row] = field(default_factory=list)
+    issued_reward: list[Row] = field(default_factory=list)
+    profile: list[Row] = field(default_factory=list)
+    erased_profile: list[Row] = field(default_factory=list)
+    erased_letters: list[Row] = field(default_factory=list)
+    erased_answers: list[Row] = field(default_factory=list)
+    idempotency: list[Row] = field(default_factory=list)
+
+
+def rows_of(writes: Iterable[Write]) -> Rows:
+    """The rows that record ``writes``.
+
+    Raises:
+        EventTooLarge: a Decision holds an event that may not be published.
+    """
+    rows = Rows()
+    for write in writes:
+        _add(rows, write)
+    return rows
+
+
+def _add(rows: Rows, write: Write) -> None:
+    loaded, account = write.loaded, write.account
+    member, head, seq = loaded.member, loaded.head, loaded.account.seq
+    level = loaded.account.standing.level
+    for decided in write.decided:
+        decision = decided.decision
+        seq += 1
+        assert decision.account.seq == seq, (member, seq, decision.account.seq)
+        head = _journal(rows, member, head, decided)
+        if decision.events or decision.derived:
+            _outbox(rows.outbox, member, decision)
+        if decision.account.standing.level != level:
+            level = decision.account.standing.level
+            rows.tier_history.append((member, _moment(decision.effective_at), seq, level))
+        if decision.rewards:
+            _rewards(rows.issued_reward, member, decision)
+    assert account.seq == seq, (member, seq, account.seq)
+    _documents(rows, member, write.decided)
+    _waiting(rows, member, write.decided)
+    if write.profile:
+        _profile(rows, member, write.profile, account.recorded_at)
+    rows.account.append(
+        (
+            member,
+            loaded.version,
+            seq,
+            account.status,
+            account.standing.level,
+            _end(write.due_at),
+            head,
+            encode_account(account).decode(),
+        )
+    )
+
+
+def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> bytes:
+    """Adds the journal row and its entries; answers the new head of the chain."""
+    decision = decided.decision
+    activity, entries = decision.activity, decision.entries
+    row = JournalRow(
+        member,
+        decision.account.seq,
+        kind_of(activity.body),
+        decision.outcome,
+        decision.reason,
+        decision.version,
+        ENGINE,
+        activity.occurred_at,
+        activity.recorded_at,
+        decision.effective_at,
+        activity.source,
+        activity.id,
+        decided.event_digest,
+        decided.content_digest,
+        encode_body(activity.body).decode(),
+        "{}" if decision.facts is NO_FACTS else _encode(decision.facts).decode(),
+        _encode(decision.trace).decode(),
+    )
+    head = link(previous, row, entries)
+    times = (_moment(row[7]), _moment(row[8]), _moment(row[9]))
+    rows.journal.append((*row[:7], *times, *row[10:], head))
+    for n, entry in enumerate(entries):
+        rows.ledger.append((member, row[1], n, *entry))
+    return head
+
+
+def _outbox(outbox: list[Row], member: str, decision: Decision) -> None:
+    seq, recorded_at = decision.account.seq, _moment(decision.activity.recorded_at)
+    at = _moment(decision.effective_at)
+    n = 0
+    for event in decision.events:
+        text = _small(member, event.type, _encode(event.data))
+        outbox.append((member, seq, n, recorded_at, at, event.type, None, text))
+        n += 1
+    for derived in decision.derived:
+        kind = kind_of(derived.body)
+        text = _small(member, kind, encode_body(derived.body))
+        outbox.append((member, seq, n, recorded_at, at, kind, derived.target, text))
+        n += 1
+
+
+def _small(member: str, type_: str, text: bytes) -> str:
+    if len(text) > EVENT_LIMIT_BYTES:
+        raise EventTooLarge(member, type_, len(text))
+    return text.decode()
+
+
+def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
+    seq, at = decision.account.seq, _moment(decision.effective_at)
+    for n, reward in enumerate(decision.rewards):
+        issued.append((member, seq, n, reward.reward, reward.how, reward.by, reward.points, at))
+
+
+def _documents(rows: Rows, member: str, decided: list[Decided]) -> None:
+    """Receipts and history rows as the last Decision left them, lot totals as the sum of all."""
+    receipts: dict[str, str] = {}
+    lots: dict[str, list[int]] = {}
+    history: dict[str, list[int]] = {}
+    for each in decided:
+        decision = each.decision
+        for receipt in decision.receipts:
+            receipts[receipt.order] = encode_receipt(receipt).decode()
+        for key, more in decision.lots.items():
+            total = lots.setdefault(key, [0, 0, 0])
+            total[0] += more.taken_in
+            total[1] += more.expired
+            total[2] += more.reclaimed
+        history.update(decision.history)
+    rows.receipt.extend((member, order, doc) for order, doc in receipts.items())
+    rows.lot.extend((member, key, *total) for key, total in lots.items())
+    rows.history.extend((member, key, times, points) for key, (times, points) in history.items())
+
+
+def _waiting(rows: Rows, member: str, decided: list[Decided]) -> None:
+    """What began to wait and still does, and what was waiting before and no longer does."""
+    parked: dict[int, Row] = {}
+    for each in decided:
+        decision = each.decision
+        if decision.waits:
+            activity, seq = decision.activity, decision.account.seq
+            body = encode_body(activity.body).decode()
+            times = (_end(decision.lapses_at), _moment(activity.occurred_at))
+            parked[seq] = (member, seq, decision.waits, *times, body)
+        for seq in decision.done_waiting:
+            if parked.pop(seq, None) is None:
+                rows.unparked.append((member, seq))
+    rows.parked.extend(parked.values())
+
+
+def _profile(rows: Rows, member: str, patch: ProfilePatch, at: Instant) -> None:
+    if patch.erase:
+        for erased in (rows.erased_profile, rows.erased_letters, rows.erased_answers):
+            erased.append((member,))
+    else:
+        rows.profile.append((member, patch.born_on, _moment(at), patch.language))
+
+
+def _end(at: Instant | None) -> Any:
+    """An end as a timestamp; none where there is no end."""
+    return None if at is None or at >= NEVER else _moment(at)

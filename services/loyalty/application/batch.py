@@ -1,0 +1,400 @@
+"""Deciding a batch: catch-up, decide and what follows at once, member by member, with no I/O.
+
+A batch holds the accounts, receipts and other facts that were read for it, and overlays them with
+what its own Decisions change, so that a purchase and its refund in one batch meet.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.loyalty.application.programs import Programs
+from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
+from services.loyalty.domain import refunds
+from services.loyalty.domain.account import Account
+from services.loyalty.domain.activity import (
+    Activity,
+    AnyBody,
+    Engaged,
+    Enrolled,
+    Lapsed,
+    Purchased,
+    Resumed,
+    Stuck,
+    Tick,
+    Unstuck,
+)
+from services.loyalty.domain.calendar import Instant, local_date
+from services.loyalty.domain.decide import decide, effective_at
+from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
+from services.loyalty.domain.moments import Moment, due_at, next_moment
+from services.loyalty.domain.periods import period_key, window_key, windows_counted
+from services.loyalty.domain.program import Program
+from services.loyalty.domain.receipt import Receipt
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one incoming message.
+
+    ``status`` is ``accepted``, ``refused``, ``parked``, ``duplicate`` or ``id_reused``; ``seq`` its
+    journal row, 0 where it has none.
+    """
+
+    status: str
+    reason: str = ""
+    details: dict[str, Any] = field(default_factory=dict)
+    seq: int = 0
+    decision: Decision | None = None
+
+
+@dataclass(slots=True)
+class Reads:
+    """What was read for a batch beside the accounts, by member and key."""
+
+    receipts: dict[tuple[str, str], Receipt] = field(default_factory=dict)
+    lots: dict[tuple[str, str], LotTotals] = field(default_factory=dict)
+    history: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    levels: dict[tuple[str, Instant], str] = field(default_factory=dict)
+    parked: dict[tuple[str, int], tuple[AnyBody, Instant]] = field(default_factory=dict)
+    recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+
+
+class _Desk:
+    """One account while its batch is decided."""
+
+    __slots__ = ("account", "decided", "due", "due_known", "levels", "loaded", "profile")
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.loaded = loaded
+        self.account = loaded.account
+        self.decided: list[Decided] = []
+        self.due = loaded.due_at
+        self.due_known = True  # false once a decision may have made an earlier moment
+        self.levels: list[tuple[Instant, str]] = []
+        self.profile: ProfilePatch | None = None
+
+
+class Batch:
+    """Accounts being decided at one ``now``, by the published versions of the programme."""
+
+    def __init__(
+        self, programs: Programs, now: Instant, accounts: Mapping[str, Loaded], reads: Reads
+    ) -> None:
+        self._programs = programs
+        self._now = now
+        self._desks = {member: _Desk(loaded) for member, loaded in accounts.items()}
+        self._reads = reads
+        self._seen: dict[tuple[str, bytes], bytes] = {}
+
+    # What happens -----------------------------------------------------------------------------
+
+    def decide(self, incoming: Incoming) -> Outcome:
+        """Decides one message, the due moments before it and what it releases."""
+        desk = self._desks[incoming.member]
+        digest = self._content_digest(desk, incoming)
+        key = (incoming.member, incoming.event_digest)
+        known = self._seen.get(key) or self._reads.recorded.get(key)
+        if known is not None:
+            same = known == digest or not desk.loaded.hmac_key
+            return Outcome("duplicate") if same else Outcome("id_reused", "id_reused")
+        self._seen[key] = digest
+        activity = self._now_recorded(incoming.activity)
+        self.catch_up(incoming.member, effective_at(desk.account, activity))
+        if incoming.profile is not None:
+            desk.profile = _merged(desk.profile, incoming.profile)
+        decision = self._decide(desk, activity, incoming.event_digest, digest)
+        self._release(desk, activity.body, decision)
+        return Outcome(
+            decision.outcome, decision.reason, decision.details, decision.account.seq, decision
+        )
+
+    def catch_up(self, member: str, until: Instant) -> None:
+        """Decides every due moment up to and including an instant, one Tick each."""
+        desk = self._desks[member]
+        if not desk.due_known:
+            self._know_due(desk)
+        if desk.due is None or desk.due > until:
+            return
+        while moment := self._next(desk, until):
+            if not self._tick(desk, moment):
+                break
+        desk.due_known = False
+
+    def retry_tick(self, member: str) -> Decision:
+        """Decides the Tick again that made an account stuck, then what waited for it, in order."""
+        desk = self._desks[member]
+        activity = Activity(Unstuck(), self._now, self._now)
+        decision = self._decide(desk, activity)
+        if decision.outcome == "accepted":
+            while moment := self._next(desk, self._now):
+                activity = self._activity_of(moment)
+                self._decide(desk, activity, facts=self._tick_facts(desk, activity))
+            self._release(desk, activity.body, decision)
+        return decision
+
+    def account(self, member: str) -> Account:
+        """The working state of a member as decided so far."""
+        return self._desks[member].account
+
+    def writes(self, *, raise_due: bool = False) -> list[Write]:
+        """What the batch records. Only a scheduler's visit raises ``due_at``: the hot path spares
+        the index.
+        """
+        found = []
+        for desk in self._desks.values():
+            if desk.decided or raise_due:
+                self._know_due(desk, exact=raise_due)
+                found.append(
+                    Write(
+                        desk.loaded,
+                        desk.account,
+                        self._stored_due(desk, raise_due),
+                        desk.decided,
+                        desk.profile,
+                    )
+                )
+        return found
+
+    # How --------------------------------------------------------------------------------------
+
+    def _now_recorded(self, activity: Activity) -> Activity:
+        return Activity(
+            activity.body, activity.occurred_at, self._now, activity.source, activity.id
+        )
+
+    def _content_digest(self, desk: _Desk, incoming: Incoming) -> bytes:
+        key = desk.loaded.hmac_key
+        return hmac.digest(key, incoming.content, "sha256")[:16] if key else bytes(16)
+
+    def _decide(
+        self,
+        desk: _Desk,
+        activity: Activity,
+        event_digest: bytes | None = None,
+        content_digest: bytes | None = None,
+        facts: Facts | None = None,
+    ) -> Decision:
+        occurred_at = (facts.parked_occurred_at if facts else 0) or activity.occurred_at
+        program = self._programs.at(min(occurred_at, self._now))
+        if facts is None:
+            facts = self._facts(desk, program, activity.body, occurred_at)
+        activity = _not_before(activity, desk.account)
+        was = desk.account.standing
+        decision = decide(program, desk.account, activity, facts)
+        desk.account = decision.account
+        desk.due_known = False
+        desk.decided.append(
+            Decided(decision, event_digest, content_digest if event_digest is not None else None)
+        )
+        self._overlay(desk, decision)
+        if decision.account.standing.level != was.level:
+            if not desk.levels:
+                desk.levels.append((was.since, was.level))
+            desk.levels.append((decision.account.standing.since, decision.account.standing.level))
+        return decision
+
+    def _overlay(self, desk: _Desk, decision: Decision) -> None:
+        member, reads = desk.loaded.member, self._reads
+        for receipt in decision.receipts:
+            reads.receipts[member, receipt.order] = receipt
+        for key, totals in decision.lots.items():
+            was = reads.lots.get((member, key), LotTotals())
+            reads.lots[member, key] = LotTotals(
+                was.taken_in + totals.taken_in,
+                was.expired + totals.expired,
+                was.reclaimed + totals.reclaimed,
+            )
+        for key, value in decision.history.items():
+            reads.history[member, key] = value
+        if decision.waits:
+            reads.parked[member, decision.account.seq] = (
+                decision.activity.body,
+                decision.activity.occurred_at,
+            )
+
+    def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
+        member, account = desk.loaded.member, desk.account
+        order = order_of(body)
+        receipt = self._reads.receipts.get((member, order)) if order else None
+        late = occurred_at < account.as_of
+        if receipt is None and not late:
+            return NO_FACTS
+        lots: dict[str, LotTotals] = {}
+        history: dict[str, list[int]] = {}
+        if receipt is not None and not isinstance(body, Purchased):
+            for key in refunds.lot_keys(receipt, account.lots):
+                totals = self._reads.lots.get((member, key))
+                if totals is not None:
+                    lots[key] = totals
+        for key in history_keys(program, account, body, receipt, occurred_at):
+            value = self._reads.history.get((member, key))
+            if value is not None:
+                history[key] = value
+        return Facts(receipt, lots, history, self._level_then(desk, occurred_at) if late else None)
+
+    def _level_then(self, desk: _Desk, at: Instant) -> str | None:
+        """The tier held at an instant before the account's clock, None where it is the one held
+        now.
+        """
+        if at >= desk.account.standing.since:
+            return None
+        for since, level in reversed(desk.levels):
+            if since <= at:
+                return level
+        return self._reads.levels.get((desk.loaded.member, at))
+
+    def _next(self, desk: _Desk, until: Instant) -> Moment | None:
+        return next_moment(
+            self._programs, desk.account, desk.loaded.born_on, after=desk.account.as_of, until=until
+        )
+
+    def _activity_of(self, moment: Moment) -> Activity:
+        body: AnyBody = Lapsed(moment.seq) if moment.seq else moment.tick
+        return Activity(body, moment.at, self._now)
+
+    def _tick(self, desk: _Desk, moment: Moment) -> bool:
+        """Decides one due moment; one that fails makes the account stuck and answers false."""
+        activity = self._activity_of(moment)
+        try:
+            self._decide(desk, activity, facts=self._tick_facts(desk, activity))
+        except Exception as error:
+            log.exception("a tick failed: member=%s moment=%s", desk.loaded.member, activity.body)
+            tick = activity.body
+            stuck = Stuck(
+                tick.moment if isinstance(tick, Tick) else "lapse", moment.at, type(error).__name__
+            )
+            self._decide(desk, Activity(stuck, self._now, self._now))
+            return False
+        return True
+
+    def _tick_facts(self, desk: _Desk, activity: Activity) -> Facts:
+        body, member = activity.body, desk.loaded.member
+        if isinstance(body, Lapsed):
+            parked, occurred_at = self._reads.parked[member, body.seq]
+            return Facts(parked=parked, parked_occurred_at=occurred_at)
+        assert isinstance(body, Tick)
+        if body.moment == "activation" and body.name:
+            return Facts(receipt=self._reads.receipts.get((member, body.name)))
+        if body.moment == "occasion" and body.name == "birthday" and desk.loaded.born_set_at:
+            tz = self._programs.at(body.at).zone
+            days = local_date(body.at, tz) - local_date(desk.loaded.born_set_at, tz)
+            return Facts(birthday_set_days=max(0, days.days))
+        return NO_FACTS
+
+    def _release(self, desk: _Desk, body: AnyBody, decision: Decision) -> None:
+        """Decides the parked activities for which this one was the cause, in the order in which
+        they came.
+        """
+        if decision.outcome != "accepted":
+            return
+        awaited = _releases(body)
+        if awaited is None:
+            return
+        for waiting in list(desk.account.waiting):
+            if waiting.awaits != awaited:
+                continue
+            parked, occurred_at = self._reads.parked[desk.loaded.member, waiting.seq]
+            program = self._programs.at(min(occurred_at, self._now))
+            facts = self._facts(desk, program, parked, occurred_at)
+            facts = Facts(
+                facts.receipt, facts.lots, facts.history, facts.level_then, parked, occurred_at
+            )
+            at = desk.account.as_of
+            resumed = self._decide(desk, Activity(Resumed(waiting.seq), at, self._now), facts=facts)
+            self._release(desk, parked, resumed)
+
+    def _know_due(self, desk: _Desk, *, exact: bool = False) -> None:
+        if desk.due_known and not exact:
+            return
+        desk.due = due_at(self._programs, desk.account, desk.loaded.born_on)
+        desk.due_known = True
+
+    def _stored_due(self, desk: _Desk, raise_due: bool) -> Instant | None:
+        stored = desk.loaded.due_at
+        if raise_due or stored is None:
+            return desk.due
+        return stored if desk.due is None else min(stored, desk.due)
+
+
+def _merged(held: ProfilePatch | None, new: ProfilePatch) -> ProfilePatch:
+    if held is None or new.erase:
+        return new
+    return ProfilePatch(new.born_on or held.born_on, new.language or held.language, held.erase)
+
+
+def _not_before(activity: Activity, account: Account) -> Activity:
+    """Our own clock may have stood a moment behind when another process recorded: never earlier
+    than the last row.
+    """
+    if activity.recorded_at >= account.recorded_at:
+        return activity
+    return Activity(
+        activity.body, activity.occurred_at, account.recorded_at, activity.source, activity.id
+    )
+
+
+def _releases(body: AnyBody) -> str | None:
+    """What parked activities await that this one brings."""
+    if isinstance(body, Purchased):
+        return body.order
+    if isinstance(body, Enrolled):
+        return "enrolment"
+    return "tick" if isinstance(body, Unstuck) else None
+
+
+def order_of(body: AnyBody) -> str:
+    """The order that an activity names, empty for none."""
+    return getattr(body, "order", "")
+
+
+def history_keys(
+    program: Program, account: Account, body: AnyBody, receipt: Receipt | None, occurred_at: Instant
+) -> list[str]:
+    """Counters and windows that a late activity or a refund may touch and that have left the
+    working state.
+    """
+    keys: list[str] = []
+    if receipt is not None and not isinstance(body, Purchased):
+        for posting in receipt.postings:
+            keys += [key for key, _, _ in posting.counters if key not in account.counters]
+            if posting.window and posting.window not in account.windows.get(posting.currency, {}):
+                keys.append(f"window:{posting.currency}/{posting.window}")
+    if occurred_at < account.as_of and account.enrolled_at:
+        keys += _late_keys(program, account, body, occurred_at)
+    return sorted(set(keys))
+
+
+def _late_keys(
+    program: Program, account: Account, body: AnyBody, occurred_at: Instant
+) -> Iterable[str]:
+    if not isinstance(body, Purchased | Engaged):
+        return []
+    day = local_date(occurred_at, program.zone)
+    keys = [
+        f"{rule.id}/{period_key(rule.limit.period, day)}"
+        for rule in program.rules
+        if rule.limit is not None
+    ]
+    keys += [
+        f"cap{number}/{period_key(cap.period, day)}"
+        for number, cap in enumerate(program.caps)
+        if cap.period != "purchase"
+    ]
+    enrolled_on = local_date(account.enrolled_at, program.zone)
+    windows = [
+        f"window:{name}/{key}"
+        for name, currency in program.currencies.items()
+        if (window := currency.window) is not None
+        for key in windows_counted(window.kind, window.months, window_key(window, day, enrolled_on))
+    ]
+    held = {f"window:{name}/{key}" for name, points in account.windows.items() for key in points}
+    return [key for key in keys if key not in account.counters] + [
+        key for key in windows if key not in held
+    ]

@@ -1,0 +1,300 @@
+"""The use case at the heart of the service: open, load, decide, record.
+
+Decisions are made before the transaction, on what was read; inside it the fence is passed, accounts
+are locked in sorted order and their versions compared, and whoever lost is read again and decided
+again. So a batch either records everything that follows from all of its messages, or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.loyalty.application.batch import (
+    Batch,
+    Outcome,
+    Reads,
+    history_keys,
+    order_of,
+)
+from services.loyalty.application.clock import Clock
+from services.loyalty.application.programs import NoProgram, Programs
+from services.loyalty.application.store import (
+    AlreadyRecorded,
+    Incoming,
+    Loaded,
+    Session,
+    Write,
+)
+from services.loyalty.domain import refunds
+from services.loyalty.domain.activity import Purchased
+from services.loyalty.domain.calendar import Instant
+
+MAX_ATTEMPTS = 20
+ASK_FOR_BATCHES = 50
+"""So many batches after one that hit a duplicate, a lane asks for duplicates before it decides."""
+
+Fence = Callable[[list[Outcome]], Awaitable[None]]
+
+
+class Contended(Exception):
+    """The batch lost against others again and again; nothing was recorded."""
+
+
+class _ProgramPublished(Exception):
+    """A version was published between deciding and recording."""
+
+
+@dataclass(slots=True)
+class Habits:
+    """What a lane remembers between batches: whether to ask for duplicates beforehand, and for how
+    many batches.
+    """
+
+    ask_for: int = 0
+
+
+async def record_batch(
+    session: Session,
+    programs: Programs,
+    clock: Clock,
+    incoming: Sequence[Incoming],
+    *,
+    fence: Fence | None = None,
+    habits: Habits | None = None,
+) -> list[Outcome]:
+    """Decides messages in order and records all that follows in one transaction; answers what
+    became of each.
+
+    ``fence`` runs first inside the transaction and may raise to abandon it: a worker advances its
+    position there.
+
+    Raises:
+        NoProgram: nothing is published yet. Contended: others changed the same accounts every time.
+    """
+    habits = habits or Habits()
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            outcomes = await _attempt(
+                session, programs, clock, incoming, fence, ask=habits.ask_for > 0
+            )
+        except AlreadyRecorded:
+            habits.ask_for = ASK_FOR_BATCHES
+        except _ProgramPublished:
+            await programs.refresh(session)
+        else:
+            habits.ask_for = max(0, habits.ask_for - 1)
+            return outcomes
+    raise Contended(
+        f"a batch of {len(incoming)} messages lost {MAX_ATTEMPTS} times against other writers"
+    )
+
+
+async def _attempt(
+    session: Session,
+    programs: Programs,
+    clock: Clock,
+    incoming: Sequence[Incoming],
+    fence: Fence | None,
+    *,
+    ask: bool,
+) -> list[Outcome]:
+    if not programs.latest:
+        await programs.refresh(session)
+    now = await clock.now(session)
+    recorded = await _recorded(session, incoming) if ask else {}
+    accounts = await _open(session, incoming)
+    batch, outcomes = await _decide(session, programs, now, incoming, accounts, recorded)
+    writes = batch.writes()
+    async with session.transaction():
+        if fence is not None:
+            await fence(outcomes)
+        if await session.latest_program_version() != programs.latest:
+            raise _ProgramPublished
+        versions = await session.lock_accounts([write.loaded.member for write in writes])
+        lost = {
+            w.loaded.member for w in writes if versions.get(w.loaded.member) != w.loaded.version
+        }
+        if lost:
+            writes = [write for write in writes if write.loaded.member not in lost]
+            writes += await _decide_again(
+                session, programs, now, incoming, lost, outcomes, recorded
+            )
+        await session.write(writes)
+    return outcomes
+
+
+async def _decide_again(
+    session: Session,
+    programs: Programs,
+    now: Instant,
+    incoming: Sequence[Incoming],
+    lost: set[str],
+    outcomes: list[Outcome],
+    recorded: Mapping[tuple[str, bytes], bytes],
+) -> list[Write]:
+    """Reads and decides the accounts again that somebody changed; they are locked now, so this
+    settles it.
+    """
+    places = [place for place, item in enumerate(incoming) if item.member in lost]
+    again = [incoming[place] for place in places]
+    accounts = await session.load_accounts(sorted(lost))
+    batch, new = await _decide(session, programs, now, again, accounts, recorded)
+    for place, outcome in zip(places, new, strict=True):
+        outcomes[place] = outcome
+    return batch.writes()
+
+
+async def _recorded(
+    session: Session, incoming: Sequence[Incoming]
+) -> dict[tuple[str, bytes], bytes]:
+    return await session.find_recorded([(item.member, item.event_digest) for item in incoming])
+
+
+async def _open(session: Session, incoming: Sequence[Incoming]) -> dict[str, Loaded]:
+    members = list(dict.fromkeys(item.member for item in incoming))
+    accounts = await session.load_accounts(members)
+    missing = sorted(member for member in members if member not in accounts)
+    if missing:
+        await session.open_accounts(missing)
+        accounts.update(await session.load_accounts(missing))
+    return accounts
+
+
+async def _decide(
+    session: Session,
+    programs: Programs,
+    now: Instant,
+    incoming: Sequence[Incoming],
+    accounts: Mapping[str, Loaded],
+    recorded: Mapping[tuple[str, bytes], bytes],
+) -> tuple[Batch, list[Outcome]]:
+    reads = await read_facts(session, programs, now, accounts, incoming)
+    reads.recorded.update(recorded)
+    batch = Batch(programs, now, accounts, reads)
+    return batch, [batch.decide(item) for item in incoming]
+
+
+async def read_facts(
+    session: Session,
+    programs: Programs,
+    now: Instant,
+    accounts: Mapping[str, Loaded],
+    incoming: Sequence[Incoming] = (),
+) -> Reads:
+    """Reads all that the decisions about these messages may need beside the accounts, in one query
+    per table.
+    """
+    reads = Reads()
+    waiting = [member for member, loaded in accounts.items() if loaded.account.waiting]
+    if waiting:
+        reads.parked = await session.load_parked(waiting)
+    orders = _orders(accounts, incoming, reads, now)
+    if orders:
+        reads.receipts = await session.load_receipts(orders)
+    lots, history, levels = _further(programs, now, accounts, incoming, reads)
+    if lots:
+        reads.lots = await session.load_lots(lots)
+    if history:
+        reads.history = await session.load_history(history)
+    if levels:
+        reads.levels = await session.load_levels(levels)
+    return reads
+
+
+def _orders(
+    accounts: Mapping[str, Loaded], incoming: Iterable[Incoming], reads: Reads, now: Instant
+) -> list[tuple[str, str]]:
+    """Orders that the messages name, that wait, or whose delivery has not come in time."""
+    orders = {(item.member, order) for item in incoming if (order := order_of(item.activity.body))}
+    orders.update(
+        (member, order)
+        for (member, _), (body, _) in reads.parked.items()
+        if (order := order_of(body))
+    )
+    for member, loaded in accounts.items():
+        if loaded.due_at is not None and loaded.due_at <= now:
+            orders.update((member, lot.awaits) for lot in loaded.account.lots if lot.awaits)
+    return sorted(orders)
+
+
+def _further(
+    programs: Programs,
+    now: Instant,
+    accounts: Mapping[str, Loaded],
+    incoming: Iterable[Incoming],
+    reads: Reads,
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list[tuple[str, Instant]]]:
+    """Lots, counters and levels outside the working state that refunds and late activities may
+    need.
+    """
+    lots: set[tuple[str, str]] = set()
+    history: set[tuple[str, str]] = set()
+    levels: set[tuple[str, Instant]] = set()
+    bodies = [(item.member, item.activity.body, item.activity.occurred_at) for item in incoming]
+    bodies += [(member, body, at) for (member, _), (body, at) in reads.parked.items()]
+    for member, body, occurred_at in bodies:
+        account = accounts[member].account
+        order = order_of(body)
+        receipt = reads.receipts.get((member, order)) if order else None
+        late = occurred_at < account.as_of
+        if receipt is None and not late:
+            continue
+        if receipt is not None and not isinstance(body, Purchased):
+            # all its lots: what is open now may have left the working state by then
+            lots.update((member, key) for key in refunds.lot_keys(receipt, ()))
+        program = programs.at(min(occurred_at, now))
+        history.update(
+            (member, key) for key in history_keys(program, account, body, receipt, occurred_at)
+        )
+        if late and occurred_at < account.standing.since:
+            levels.add((member, occurred_at))
+    return sorted(lots), sorted(history), sorted(levels)
+
+
+async def catch_up_due(
+    session: Session, programs: Programs, clock: Clock, *, until: Instant, limit: int = 500
+) -> int:
+    """Decides the due moments of up to ``limit`` accounts that have any by ``until``; answers how
+    many it visited.
+
+    Schedulers side by side pass over each other's accounts. A visit that finds nothing due only
+    raises ``due_at``.
+    """
+    if not programs.latest:
+        await programs.refresh(session)
+    now = await clock.now(session)
+    async with session.transaction():
+        if await session.latest_program_version() != programs.latest:
+            await programs.refresh(session)
+        if not programs.latest:
+            raise NoProgram
+        accounts = await session.lock_due(min(until, now), limit)
+        if not accounts:
+            return 0
+        reads = await read_facts(session, programs, now, accounts)
+        batch = Batch(programs, now, accounts, reads)
+        for member in accounts:
+            batch.catch_up(member, min(until, now))
+        await session.write(batch.writes(raise_due=True))
+    return len(accounts)
+
+
+async def retry_tick(session: Session, programs: Programs, clock: Clock, member: str) -> Outcome:
+    """Decides again the Tick that made an account stuck, and releases what waited for it, in order.
+
+    Raises:
+        Exception: whatever the Tick raises again; the account stays stuck and nothing is recorded.
+    """
+    await programs.refresh(session)
+    now = await clock.now(session)
+    async with session.transaction():
+        await session.lock_accounts([member])
+        accounts = await session.load_accounts([member])
+        reads = await read_facts(session, programs, now, accounts)
+        batch = Batch(programs, now, accounts, reads)
+        decision = batch.retry_tick(member)
+        await session.write(batch.writes())
+    return Outcome(
+        decision.outcome, decision.reason, decision.details, decision.account.seq, decision
+    )

@@ -1,0 +1,185 @@
+"""The port to storage, and the values that pass through it.
+
+The use cases know only this protocol; :mod:`services.loyalty.db` implements it on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Protocol
+
+from services.loyalty.domain.account import Account
+from services.loyalty.domain.activity import Activity, AnyBody
+from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.decision import Decision, LotTotals
+from services.loyalty.domain.receipt import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class ProfilePatch:
+    """Personal data on its way to the profile, and to nowhere else. None leaves a field as it is.
+
+    ``erase`` destroys the profile, its key and the original bytes of the member's dead letters
+    instead.
+    """
+
+    born_on: date | None = None
+    language: str | None = None
+    erase: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One accepted message on its way to be decided.
+
+    Attributes:
+        member: the member whose account it concerns.
+        activity: what happened; its ``recorded_at`` is not yet known and 0.
+        event_digest: 16 bytes that identify source and id; a member never records the same twice.
+        content: the canonical parsed content, for telling a duplicate from a reused id.
+        profile: personal data for the profile, or None.
+    """
+
+    member: str
+    activity: Activity
+    event_digest: bytes
+    content: bytes
+    profile: ProfilePatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An account as it was read, with what of its profile decisions need.
+
+    ``due_at`` is the stored next due moment (never late, perhaps early) or None; ``head`` the last
+    link of the chain; ``hmac_key`` is empty once the profile was erased.
+    """
+
+    member: str
+    version: int
+    account: Account
+    head: bytes
+    due_at: Instant | None
+    hmac_key: bytes
+    born_on: date | None = None
+    born_set_at: Instant = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A Decision with the digests of the message that caused it (None where the service made the
+    activity itself).
+    """
+
+    decision: Decision
+    event_digest: bytes | None = None
+    content_digest: bytes | None = None
+
+
+@dataclass(slots=True)
+class Write:
+    """All that one transaction records for one account: its Decisions in order and the state after
+    the last.
+    """
+
+    loaded: Loaded
+    account: Account
+    due_at: Instant | None
+    decided: list[Decided] = field(default_factory=list)
+    profile: ProfilePatch | None = None
+
+
+class Session(Protocol):
+    """One connection to storage. Reads see committed state; writes happen inside
+    :meth:`transaction`.
+    """
+
+    async def now(self) -> Instant | None:
+        """The clock row's instant where the deployment runs on one, else None."""
+        ...
+
+    async def open_accounts(self, members: Sequence[str]) -> None:
+        """Creates missing accounts and profiles, in sorted order, in a committed transaction of its
+        own.
+        """
+        ...
+
+    async def load_accounts(self, members: Sequence[str]) -> dict[str, Loaded]:
+        """The accounts that exist, by member."""
+        ...
+
+    async def load_receipts(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Receipt]:
+        """Receipts by (member, order)."""
+        ...
+
+    async def load_lots(self, lots: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LotTotals]:
+        """Totals of lots that left the working state, by (member, lot key)."""
+        ...
+
+    async def load_history(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[int]]:
+        """Counters and windows that left the working state, as [times, points] by (member, key)."""
+        ...
+
+    async def load_levels(
+        self, moments: Sequence[tuple[str, Instant]]
+    ) -> dict[tuple[str, Instant], str]:
+        """The tier level that each member held at an instant, where the history knows one."""
+        ...
+
+    async def load_parked(
+        self, members: Sequence[str]
+    ) -> dict[tuple[str, int], tuple[AnyBody, Instant]]:
+        """Parked bodies and when they occurred, by (member, seq)."""
+        ...
+
+    async def find_recorded(
+        self, events: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], bytes]:
+        """Content digests of events that are already in the journal, by (member, event digest)."""
+        ...
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        """A read-committed transaction; leaving it normally commits."""
+        ...
+
+    async def lock_accounts(self, members: Iterable[str]) -> dict[str, int]:
+        """Locks accounts in sorted order and answers their versions."""
+        ...
+
+    async def lock_due(self, until: Instant, limit: int) -> dict[str, Loaded]:
+        """Locks up to ``limit`` accounts due by ``until``, passing over those that somebody else
+        has locked.
+        """
+        ...
+
+    async def latest_program_version(self) -> int:
+        """The greatest published version, 0 before the first."""
+        ...
+
+    async def load_programs(self, after: int) -> list[tuple[int, Instant, str]]:
+        """Published versions greater than ``after``: number, instant from which it holds, document
+        text.
+        """
+        ...
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        """Records Decisions set-based: one round trip per table. Only inside :meth:`transaction`.
+
+        Raises:
+            AlreadyRecorded: a unique key of the journal refused an event that was recorded
+            meanwhile.
+        """
+        ...
+
+
+class AlreadyRecorded(Exception):
+    """An event of the batch is in the journal already: ask :meth:`Session.find_recorded` and redo
+    the batch.
+    """

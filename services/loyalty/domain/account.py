@@ -1,0 +1,169 @@
+"""An account: the working state that decisions about one member read and replace.
+
+It is a projection of the journal (replay rebuilds it), stored as one compact JSON document. What a
+decision no longer needs leaves it as a row: totals of empty lots, counters of past periods, closed
+windows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.loyalty.domain.calendar import Instant
+
+
+class Lot(msgspec.Struct, frozen=True, array_like=True):
+    """Points that share all that matters: a lot *is* its key, and lots with equal keys merge.
+
+    Attributes:
+        currency: the currency of the points.
+        issued: month of issue in the programme's zone (``2011-02``); of a qualifying lot still
+            pending, the window.
+        expires_at: exclusive end of the points' life; ``NEVER`` where they do not expire; 0 while
+            it is not yet known, because they count it from an activation that has not come.
+        activates_at: 0 once available; else when they become so; ``NEVER`` while they await an
+            event.
+        awaits: the order whose delivery activates them, for lots that await one.
+        points: what is left.
+        taken_in: all points that entered since the lot came (back) into the working state.
+    """
+
+    currency: str
+    issued: str
+    expires_at: Instant
+    activates_at: Instant
+    awaits: str
+    points: int
+    taken_in: int
+
+    @property
+    def key(self) -> str:
+        """The lot's name in ledger entries and receipts."""
+        return lot_key(self.currency, self.issued, self.expires_at, self.activates_at, self.awaits)
+
+
+def lot_key(
+    currency: str, issued: str, expires_at: Instant, activates_at: Instant = 0, awaits: str = ""
+) -> str:
+    """``points/2011-02/1306882800`` and, while pending, ``…/p1299888000`` or ``…/d536365``
+    (awaiting a delivery).
+
+    Instants are written in microseconds without trailing zeros lost: what is written is exactly
+    what is compared.
+    """
+    base = f"{currency}/{issued}/{expires_at}"
+    if awaits:
+        return f"{base}/d{awaits}"
+    return f"{base}/p{activates_at}" if activates_at else base
+
+
+class Reach(msgspec.Struct, frozen=True, array_like=True):
+    """One reason to hold a tier: a level, reached at an instant and kept until before another.
+
+    ``window`` names the qualifying window whose balance allowed it (the last month of a rolling
+    one), so that a change to that window can judge it again; it is empty for a level held by
+    falling to it (``cause`` ``fell``) or given by hand (``manual``).
+    """
+
+    level: str
+    at: Instant
+    until: Instant
+    window: str
+    cause: str = "reached"
+
+
+class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The tier held, since when, and every reach that may still hold it up.
+
+    ``grace_until`` is set while the tier period has ended and the member may still reach the level
+    again.
+    """
+
+    level: str = ""
+    since: Instant = 0
+    reaches: list[Reach] = []
+    grace_until: Instant = 0
+
+
+class Membership(msgspec.Struct, frozen=True, array_like=True):
+    """A segment that the member is in from ``starts_at`` until before ``ends_at`` (``NEVER``: no
+    end).
+    """
+
+    segment: str
+    starts_at: Instant
+    ends_at: Instant
+
+
+class Waiting(msgspec.Struct, frozen=True, array_like=True):
+    """A parked activity: its journal seq, what it awaits (an order, or ``enrolment``), and when it
+    lapses.
+    """
+
+    seq: int
+    awaits: str
+    lapses_at: Instant
+
+
+class Account(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The working state of one member; :mod:`decide` returns a new one and never changes one in
+    place.
+
+    Attributes:
+        status: ``unenrolled``, ``active``, ``suspended``, ``closed``, ``merged``, ``erased`` or
+            ``stuck``.
+        seq: seq of the last journal row, 0 before the first.
+        as_of: effective time of the last journal row: the account's clock.
+        recorded_at: ``recorded_at`` of the last journal row.
+        enrolled_at: when the member enrolled, 0 before.
+        lots: open lots, soonest expiry first.
+        arrears: per currency, points owed (> 0).
+        windows: per qualifying currency, points by window.
+        standing: the tier.
+        counters: ``rule/period`` → [times, points] taken from a limit or cap.
+        purchases: purchases counted so far (for "nth purchase").
+        segments: segments held, and held in the future.
+        gifts: occasion → instant when it was last given.
+        waiting: parked activities.
+        stuck_from: the status to return to once a failed Tick has been decided.
+    """
+
+    status: str = "unenrolled"
+    seq: int = 0
+    as_of: Instant = 0
+    recorded_at: Instant = 0
+    enrolled_at: Instant = 0
+    lots: list[Lot] = []
+    arrears: dict[str, int] = {}
+    windows: dict[str, dict[str, int]] = {}
+    standing: Standing = Standing()
+    counters: dict[str, list[int]] = {}
+    purchases: int = 0
+    segments: list[Membership] = []
+    gifts: dict[str, Instant] = {}
+    waiting: list[Waiting] = []
+    stuck_from: str = ""
+
+    def available(self, currency: str) -> int:
+        """Points that can be spent."""
+        return sum(
+            lot.points for lot in self.lots if lot.currency == currency and not lot.activates_at
+        )
+
+    def pending(self, currency: str) -> int:
+        """Points earned that cannot be spent yet."""
+        return sum(lot.points for lot in self.lots if lot.currency == currency and lot.activates_at)
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Account).decode
+
+
+def encode_account(account: Account) -> bytes:
+    """The one canonical JSON of a working state."""
+    return _encode(account)
+
+
+def decode_account(text: bytes | str) -> Account:
+    """The working state that :func:`encode_account` wrote."""
+    return _decode(text)

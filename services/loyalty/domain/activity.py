@@ -1,0 +1,303 @@
+"""Activities: facts that reached us, reduced to the fields that the programme may use.
+
+An :class:`Activity` is an envelope (when it occurred, when we recorded it, who sent it) around one
+*body*. Bodies are journaled as compact JSON in declaration order, so field order and defaults are
+part of the engine: fields are only ever added at the end, with a default. Money is integer minor
+units (ISO 4217 exponent). No personal data is here.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from services.loyalty.domain.calendar import Instant
+
+
+class Body(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
+    """What all bodies share: they are values, and their JSON names their kind."""
+
+
+class Enrolled(Body, frozen=True, tag="enrolment"):
+    """A member joined the programme; ``referred_by`` is the referrer's code, if one was given."""
+
+    channel: str = ""
+    referred_by: str = ""
+
+
+class ProfileUpdated(Body, frozen=True, tag="profile"):
+    """Fields of the profile changed. Only their names are journaled; the values live in the
+    profile.
+    """
+
+    fields: list[str] = []
+
+
+class Segmented(Body, frozen=True, tag="segment"):
+    """The member is in ``segment`` from ``starts_at`` until before ``ends_at`` (0: no end)."""
+
+    segment: str
+    starts_at: Instant
+    ends_at: Instant = 0
+
+
+class StatusChanged(Body, frozen=True, tag="status"):
+    """The account is to be ``active``, ``suspended``, ``closed`` or ``erased``, for a stated
+    reason.
+    """
+
+    status: str
+    reason: str = ""
+    actor: str = ""
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """One line of an order. ``discount`` lowers ``quantity × unit_price``; ``tax`` is contained in
+    the result.
+    """
+
+    position: int
+    sku: str
+    quantity: int
+    unit_price: int
+    discount: int = 0
+    tax: int = 0
+    category: str = ""
+    brand: str = ""
+
+    @property
+    def paid(self) -> int:
+        """What the line cost after its own discount, tax included, in minor units."""
+        return self.quantity * self.unit_price - self.discount
+
+
+class Purchased(Body, frozen=True, tag="purchase"):
+    """A completed order. ``discount`` is order-wide and is shared by the lines in proportion to
+    what each cost; ``prepaid`` is the part paid by points, vouchers or gift cards; ``shipping`` is
+    outside the lines.
+    """
+
+    order: str
+    currency: str
+    lines: list[Line]
+    discount: int = 0
+    shipping: int = 0
+    prepaid: int = 0
+    channel: str = ""
+    store: str = ""
+    payment: str = ""
+
+
+class Delivered(Body, frozen=True, tag="delivery"):
+    """All of an order reached the member."""
+
+    order: str
+
+
+class Amended(Body, frozen=True, tag="amendment"):
+    """An order now has these lines: lower ones count as returned, new positions are earned on their
+    own.
+    """
+
+    order: str
+    currency: str
+    lines: list[Line]
+
+
+class Cancelled(Body, frozen=True, tag="cancellation"):
+    """An order was called off whole: a full refund with its own reason."""
+
+    order: str
+    reason: str = ""
+
+
+class RefundLine(msgspec.Struct, frozen=True, array_like=True):
+    """What came back of one line: a quantity, an amount of money, or both (they add up)."""
+
+    position: int
+    quantity: int = 0
+    amount: int = 0
+
+
+class Refunded(Body, frozen=True, tag="refund"):
+    """Lines came back, or money was given back without naming a line (``amount``)."""
+
+    order: str
+    currency: str
+    lines: list[RefundLine] = []
+    amount: int = 0
+
+
+class Engaged(Body, frozen=True, tag="engagement"):
+    """Something other than a purchase: ``of`` names it (``product.reviewed``, ``survey.answered``
+    …).
+    """
+
+    of: str
+    channel: str = ""
+    about: str = ""
+
+
+class RedemptionRequested(Body, frozen=True, tag="redemption"):
+    """A member asks for a reward of the catalogue at its cost."""
+
+    redemption: str
+    reward: str
+
+
+class Adjusted(Body, frozen=True, tag="adjustment"):
+    """Points granted (positive) or taken (negative) by hand, with a reason code and an actor."""
+
+    currency: str
+    points: int
+    reason: str
+    actor: str
+
+
+class TransferRequested(Body, frozen=True, tag="transfer"):
+    """``from_member`` gives available points to another member."""
+
+    transfer: str
+    from_member: str
+    to_member: str
+    currency: str
+    points: int
+
+
+class TransferredLot(msgspec.Struct, frozen=True, array_like=True):
+    """Points in transit with the expiry that they keep."""
+
+    issued: str
+    expires_at: Instant
+    points: int
+
+
+class TransferReceived(Body, frozen=True, tag="transfer_in"):
+    """Derived: the other half of a transfer reaches its target."""
+
+    transfer: str
+    from_member: str
+    to_member: str
+    currency: str
+    lots: list[TransferredLot]
+
+
+class TransferReturned(Body, frozen=True, tag="transfer_back"):
+    """Derived: the target refused the transfer, and the points come back from transit."""
+
+    transfer: str
+    to_member: str
+    currency: str
+    lots: list[TransferredLot]
+    reason: str = ""
+
+
+class Tick(Body, frozen=True, tag="tick"):
+    """The clock reached a moment that matters to this account.
+
+    ``moment`` is one of :data:`MOMENTS`; ``at`` is its instant. ``name`` is the occasion, for
+    occasions, else empty.
+    """
+
+    moment: str
+    at: Instant
+    name: str = ""
+
+
+class Resumed(Body, frozen=True, tag="resumed"):
+    """What the activity of journal row ``seq`` was waiting for has come."""
+
+    seq: int
+
+
+class Lapsed(Body, frozen=True, tag="lapsed"):
+    """What the activity of journal row ``seq`` was waiting for has not come in time."""
+
+    seq: int
+
+
+class Stuck(Body, frozen=True, tag="stuck"):
+    """A Tick failed: until it is decided, activities of the account wait."""
+
+    moment: str
+    at: Instant
+    error: str = ""
+
+
+class Unstuck(Body, frozen=True, tag="unstuck"):
+    """The Tick that failed is to be decided again; what waited for it follows in order."""
+
+
+MOMENTS = (
+    "activation",
+    "hold_end",
+    "tier_review",
+    "grace_end",
+    "window_close",
+    "expiry",
+    "lapse",
+    "notice",
+    "tier_warning",
+    "occasion",
+)
+"""Kinds of due moment, in the order in which they are decided when they fall on one instant."""
+
+AnyBody: TypeAlias = (
+    Enrolled
+    | ProfileUpdated
+    | Segmented
+    | StatusChanged
+    | Purchased
+    | Delivered
+    | Amended
+    | Cancelled
+    | Refunded
+    | Engaged
+    | RedemptionRequested
+    | Adjusted
+    | TransferRequested
+    | TransferReceived
+    | TransferReturned
+    | Tick
+    | Resumed
+    | Lapsed
+    | Stuck
+    | Unstuck
+)
+
+
+class Activity(msgspec.Struct, frozen=True):
+    """One body with its times. ``source`` and ``id`` name it for its producer (CloudEvents 1.0);
+    both are empty for activities that the service makes itself. ``recorded_at`` is ours and comes
+    from the one Clock.
+    """
+
+    body: AnyBody
+    occurred_at: Instant
+    recorded_at: Instant
+    source: str = ""
+    id: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(AnyBody).decode
+
+
+def kind_of(body: AnyBody) -> str:
+    """The journal's name of a body's kind, such as ``purchase``."""
+    return str(body.__struct_config__.tag)
+
+
+def encode_body(body: AnyBody) -> bytes:
+    """The one canonical JSON of a body."""
+    return _encode(body)
+
+
+def decode_body(text: bytes | str) -> AnyBody:
+    """The body that :func:`encode_body` wrote.
+
+    Raises:
+        msgspec.ValidationError: not such a text.
+    """
+    return _decode(text)

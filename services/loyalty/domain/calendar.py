@@ -1,0 +1,112 @@
+"""Instants, and the civil calendar of the programme's time zone.
+
+An *instant* is an ``int``: microseconds since 1970-01-01T00:00:00Z. Civil dates, months and
+midnights exist only in a zone, which is read from the pinned ``tzdata`` package and never from the
+machine, because the data of a zone is part of what makes a decision repeatable (IANA time zone
+database).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from importlib.resources import files
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+Instant: TypeAlias = int
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+NEVER: Instant = 2**62
+"""Later than every instant that can occur; stands for "no end"."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_QUARTER = (
+    15 * MINUTE
+)  # every UTC offset since 1972 is a multiple of it, so a quarter has one local date
+
+
+@lru_cache(maxsize=64)
+def zone(name: str) -> ZoneInfo:
+    """The zone of an IANA name, from the pinned ``tzdata``.
+
+    Raises:
+        KeyError: no such zone.
+    """
+    parts = name.split("/")
+    if not name or any(part in ("", ".", "..") for part in parts):
+        raise KeyError(name)
+    try:
+        with files("tzdata.zoneinfo").joinpath(*parts).open("rb") as data:
+            return ZoneInfo.from_file(data, key=name)
+    except (OSError, ValueError) as error:
+        raise KeyError(name) from error
+
+
+def to_datetime(at: Instant) -> datetime:
+    """The instant as an aware datetime in UTC."""
+    return _EPOCH + timedelta(microseconds=at)
+
+
+def from_datetime(moment: datetime) -> Instant:
+    """An aware datetime as an instant."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def rfc3339(at: Instant) -> str:
+    """The instant as RFC 3339 text in UTC, without a fraction where there is none."""
+    return to_datetime(at).isoformat().replace("+00:00", "Z")
+
+
+@lru_cache(maxsize=65536)
+def _local_date(quarter: int, tz: ZoneInfo) -> date:
+    return to_datetime(quarter * _QUARTER).astimezone(tz).date()
+
+
+def local_date(at: Instant, tz: ZoneInfo) -> date:
+    """The civil date of an instant in a zone."""
+    return _local_date(at // _QUARTER, tz)
+
+
+@lru_cache(maxsize=65536)
+def midnight(day: date, tz: ZoneInfo) -> Instant:
+    """The first instant of a civil date: 00:00, or the end of the gap where clocks skip it."""
+    start = from_datetime(datetime(day.year, day.month, day.day, tzinfo=tz))
+    while local_date(start, tz) < day:  # 00:00 does not exist on this day
+        start += _QUARTER
+    return start
+
+
+def midnight_at_or_after(at: Instant, tz: ZoneInfo) -> Instant:
+    """The first local midnight that is not before ``at``."""
+    today = local_date(at, tz)
+    start = midnight(today, tz)
+    return start if start == at else midnight(today + timedelta(days=1), tz)
+
+
+def add_months(day: date, months: int) -> date:
+    """The same day ``months`` later, or the last day of a shorter month."""
+    index = day.year * 12 + day.month - 1 + months
+    year, month = divmod(index, 12)
+    return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
+
+
+def shift(at: Instant, tz: ZoneInfo, *, months: int = 0, days: int = 0) -> Instant:
+    """``at`` moved by calendar months and days, at the same local wall-clock time."""
+    local = to_datetime(at).astimezone(tz)
+    day = add_months(local.date(), months) + timedelta(days=days)
+    return from_datetime(datetime.combine(day, local.timetz()))
+
+
+def month_of(at: Instant, tz: ZoneInfo) -> str:
+    """The civil month of an instant, as ``2011-02``."""
+    return _month_text(local_date(at, tz))
+
+
+@lru_cache(maxsize=8192)
+def _month_text(day: date) -> str:
+    return f"{day.year:04d}-{day.month:02d}"

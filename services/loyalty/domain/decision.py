@@ -1,0 +1,122 @@
+"""Facts that go into a decision, and the Decision that comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from services.loyalty.domain.account import Account
+from services.loyalty.domain.activity import Activity, AnyBody
+from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.receipt import Receipt
+
+ENGINE = 1
+"""The semantics of decide, of the time zone data and of CEL. Once released, an engine's semantics
+stay.
+"""
+
+
+class LotTotals(msgspec.Struct, frozen=True, array_like=True):
+    """Totals of a lot that left the working state; rows of the same lot add up.
+
+    ``expired`` less ``reclaimed`` is what a clawback may still take at no cost to the member.
+    """
+
+    taken_in: int = 0
+    expired: int = 0
+    reclaimed: int = 0
+
+
+class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that one decision needs from outside the account, journaled with its activity.
+
+    Attributes:
+        receipt: the receipt of the order that the activity names, if there is one.
+        lots: totals of lots that the receipt names and that have left the working state.
+        history: counters of past periods and closed windows, by key (see :mod:`history`).
+        level_then: the tier held when a late activity occurred, where it differs from the one held
+            now.
+        parked: for ``resumed`` and ``lapsed``, the body that was parked, and when it had occurred.
+        birthday_set_days: for a birthday tick, days since the date of birth was set or changed.
+    """
+
+    receipt: Receipt | None = None
+    lots: dict[str, LotTotals] = {}
+    history: dict[str, list[int]] = {}
+    level_then: str | None = None
+    parked: AnyBody | None = None
+    parked_occurred_at: Instant = 0
+    birthday_set_days: int = -1
+
+
+NO_FACTS = Facts()
+
+
+class Event(msgspec.Struct, frozen=True):
+    """An event to publish: its type, and data that msgspec can write as JSON."""
+
+    type: str
+    data: dict[str, Any]
+
+
+class Derived(msgspec.Struct, frozen=True):
+    """What concerns another member: a body that will reach ``target`` over ``loyalty.derived``."""
+
+    target: str
+    body: AnyBody
+
+
+class IssuedReward(msgspec.Struct, frozen=True, array_like=True):
+    """A reward that the member got: by redemption (``by`` is its id) or as a gift (``by`` is the
+    occasion).
+    """
+
+    reward: str
+    how: str
+    by: str
+    points: int
+
+
+@dataclass(slots=True)
+class Decision:
+    """What follows from one activity: entries, the new working state, events and the trace.
+
+    Attributes:
+        outcome: ``accepted``, ``refused`` or ``parked``.
+        reason: stable code of a refusal, of what is awaited, or of a lapse; empty when accepted.
+        version: programme version that judged.
+        effective_at: when it takes effect on the account.
+        trace: rules considered: fired with their arithmetic, and not fired with why. msgspec can
+            write it as JSON.
+        details: facts of a refusal that the caller should see (``{"missing": 120}``).
+        receipts: receipts made or changed.
+        lots: totals of lots that left the working state, or were reclaimed: to be added to their
+            rows.
+        history: counters and windows that left the working state, or changed outside it: new values
+            by key.
+        waits: for ``parked``, what is awaited; the body waits as a row of its own.
+        done_waiting: seqs of parked activities that this decision released or lapsed.
+    """
+
+    activity: Activity
+    outcome: str
+    reason: str
+    version: int
+    effective_at: Instant
+    account: Account
+    facts: Facts = NO_FACTS
+    entries: list[LedgerEntry] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    trace: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    receipts: list[Receipt] = field(default_factory=list)
+    lots: dict[str, LotTotals] = field(default_factory=dict)
+    history: dict[str, list[int]] = field(default_factory=dict)
+    rewards: list[IssuedReward] = field(default_factory=list)
+    derived: list[Derived] = field(default_factory=list)
+    waits: str = ""
+    lapses_at: Instant = 0
+    done_waiting: list[int] = field(default_factory=list)

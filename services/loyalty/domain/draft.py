@@ -1,0 +1,354 @@
+"""A decision in the making: the account's state being replaced, and what has been posted so far.
+
+A draft lives inside one call of :func:`decide.decide` and nowhere else; it is what makes the rules
+read as steps. All movements of points pass through :meth:`Draft.post`, so lots, arrears and entries
+cannot part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.loyalty.domain.account import Account, Lot, lot_key
+from services.loyalty.domain.activity import Activity
+from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_of
+from services.loyalty.domain.decision import (
+    Decision,
+    Derived,
+    Event,
+    Facts,
+    IssuedReward,
+    LotTotals,
+)
+from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.program import Program
+from services.loyalty.domain.receipt import Receipt
+
+
+class Draft:
+    """The mutable working copy of one decision."""
+
+    __slots__ = (
+        "account",
+        "activity",
+        "arrears",
+        "counters",
+        "derived",
+        "done_waiting",
+        "effective_at",
+        "enrolled_at",
+        "entries",
+        "events",
+        "facts",
+        "gifts",
+        "history",
+        "lot_totals",
+        "lots",
+        "occurred_at",
+        "program",
+        "purchases",
+        "receipts",
+        "rewards",
+        "segments",
+        "seq",
+        "standing",
+        "status",
+        "stuck_from",
+        "trace",
+        "tz",
+        "waiting",
+        "windows",
+    )
+
+    def __init__(
+        self,
+        program: Program,
+        account: Account,
+        activity: Activity,
+        facts: Facts,
+        *,
+        occurred_at: Instant,
+        effective_at: Instant,
+    ) -> None:
+        self.program = program
+        self.account = account
+        self.activity = activity
+        self.facts = facts
+        self.tz = program.zone
+        self.occurred_at = occurred_at
+        self.effective_at = effective_at
+        self.seq = account.seq + 1
+        self.status = account.status
+        self.enrolled_at = account.enrolled_at
+        self.lots = list(account.lots)
+        self.arrears = dict(account.arrears)
+        self.windows = {currency: dict(points) for currency, points in account.windows.items()}
+        self.standing = account.standing
+        self.counters = dict(account.counters)
+        self.purchases = account.purchases
+        self.segments = account.segments
+        self.gifts = account.gifts
+        self.waiting = account.waiting
+        self.stuck_from = account.stuck_from
+        self.entries: list[LedgerEntry] = []
+        self.events: list[Event] = []
+        self.trace: dict[str, Any] = {}
+        self.receipts: dict[str, Receipt] = {}
+        self.lot_totals: dict[str, LotTotals] = {}
+        self.history: dict[str, list[int]] = {}
+        self.rewards: list[IssuedReward] = []
+        self.derived: list[Derived] = []
+        self.done_waiting: list[int] = []
+
+    # Points -----------------------------------------------------------------------------------
+
+    def post(
+        self,
+        kind: str,
+        currency: str,
+        points: int,
+        buckets: tuple[str, str],
+        *,
+        lot_from: str = "",
+        lot_to: str = "",
+        cause: str = "",
+        order: str = "",
+    ) -> None:
+        """Writes one ledger entry."""
+        assert points > 0, (kind, points)
+        self.entries.append(
+            LedgerEntry(
+                kind, currency, points, buckets[0], buckets[1], lot_from, lot_to, cause, order
+            )
+        )
+
+    def put(self, lot: Lot) -> str:
+        """Adds points to the lot of equal key, or opens it; answers the key."""
+        for index, held in enumerate(self.lots):
+            if (
+                held.issued == lot.issued
+                and held.expires_at == lot.expires_at
+                and held.activates_at == lot.activates_at
+                and held.currency == lot.currency
+                and held.awaits == lot.awaits
+            ):
+                self.lots[index] = Lot(
+                    held.currency,
+                    held.issued,
+                    held.expires_at,
+                    held.activates_at,
+                    held.awaits,
+                    held.points + lot.points,
+                    held.taken_in + lot.taken_in,
+                )
+                return lot.key
+        place = len(self.lots)
+        while place and _soonest(self.lots[place - 1]) > _soonest(lot):
+            place -= 1
+        self.lots.insert(place, lot)
+        return lot.key
+
+    def take(self, index: int, points: int) -> None:
+        """Takes points out of an open lot; an empty one leaves the working state."""
+        lot = self.lots[index]
+        assert 0 < points <= lot.points, (lot, points)
+        if points < lot.points:
+            self.lots[index] = Lot(
+                lot.currency,
+                lot.issued,
+                lot.expires_at,
+                lot.activates_at,
+                lot.awaits,
+                lot.points - points,
+                lot.taken_in,
+            )
+            return
+        del self.lots[index]
+        if not lot.activates_at:
+            self.add_totals(lot.key, LotTotals(taken_in=lot.taken_in))
+
+    def add_totals(self, key: str, totals: LotTotals) -> None:
+        """Adds to the totals of a lot outside the working state."""
+        was = self.lot_totals.get(key, _NO_TOTALS)
+        self.lot_totals[key] = LotTotals(
+            was.taken_in + totals.taken_in,
+            was.expired + totals.expired,
+            was.reclaimed + totals.reclaimed,
+        )
+
+    def available(self, currency: str) -> int:
+        """Points of a currency that can be spent now."""
+        return sum(
+            lot.points for lot in self.lots if lot.currency == currency and not lot.activates_at
+        )
+
+    def draw(self, currency: str, points: int) -> list[tuple[Lot, int]]:
+        """Takes ``points`` from available lots, soonest to expire first, and names what came from
+        which lot.
+
+        Takes less where there is less; whoever needs all asks :meth:`available` first.
+        """
+        draws: list[tuple[Lot, int]] = []
+        index = 0
+        while points and index < len(self.lots):
+            lot = self.lots[index]
+            if lot.currency != currency or lot.activates_at:
+                index += 1
+                continue
+            taken = min(points, lot.points)
+            self.take(index, taken)  # an emptied lot is gone, and the next one stands in its place
+            draws.append((lot, taken))
+            points -= taken
+            if taken < lot.points:
+                break
+        return draws
+
+    def find_lot(self, key: str) -> int:
+        """The place of an open lot, -1 where it is not in the working state."""
+        for index, lot in enumerate(self.lots):
+            if lot.key == key:
+                return index
+        return -1
+
+    def credit(
+        self,
+        kind: str,
+        currency: str,
+        points: int,
+        *,
+        from_bucket: str,
+        issued: str,
+        expires_at: Instant,
+        lot_from: str = "",
+        cause: str,
+        order: str = "",
+    ) -> str:
+        """Makes points available: into their lot, to arrears first, and at once to ``expired``
+        where their life is over already. Answers the key of the lot.
+        """
+        key = lot_key(currency, issued, expires_at)
+        self.post(
+            kind,
+            currency,
+            points,
+            (from_bucket, "available"),
+            lot_from=lot_from,
+            lot_to=key,
+            cause=cause,
+            order=order,
+        )
+        owed = self.arrears.get(currency, 0)
+        left = points
+        if owed:
+            repaid = min(owed, points)
+            self.post(
+                "repayment", currency, repaid, ("available", "arrears"), lot_from=key, cause=cause
+            )
+            self.owe(currency, -repaid)
+            left -= repaid
+        if not left:
+            self.add_totals(key, LotTotals(taken_in=points))
+        elif expires_at <= self.effective_at:
+            self.post(
+                "expiration", currency, left, ("available", "expired"), lot_from=key, cause="late"
+            )
+            self.add_totals(key, LotTotals(taken_in=points, expired=left))
+            self.events.append(
+                Event(
+                    "loyalty.points.expired.v1", {"currency": currency, "points": left, "lot": key}
+                )
+            )
+        else:
+            self.put(Lot(currency, issued, expires_at, 0, "", left, points))
+        return key
+
+    def owe(self, currency: str, points: int) -> None:
+        """Changes what is owed in a currency."""
+        owed = self.arrears.get(currency, 0) + points
+        assert owed >= 0
+        if owed:
+            self.arrears[currency] = owed
+        else:
+            self.arrears.pop(currency, None)
+
+    def month(self) -> str:
+        """The month of issue of points posted now."""
+        return month_of(self.effective_at, self.tz)
+
+    # Counters ---------------------------------------------------------------------------------
+
+    def counted(self, key: str) -> list[int]:
+        """[times, points] counted under a key, wherever the counter is now."""
+        held = self.counters.get(key)
+        if held is not None:
+            return held
+        return self.history.get(key) or self.facts.history.get(key) or _NOTHING
+
+    def count(self, key: str, times: int, points: int, *, past: bool) -> None:
+        """Adds to a counter: in the working state, or in its row where its period is over
+        (``past``).
+        """
+        was = self.counted(key)
+        new = [was[0] + times, was[1] + points]
+        if key in self.counters or not past:
+            self.counters[key] = new
+        else:
+            self.history[key] = new
+
+    # Outcome ----------------------------------------------------------------------------------
+
+    def announce(self, event: str, data: dict[str, Any]) -> None:
+        """Adds an event to publish."""
+        self.events.append(Event(event, data))
+
+    def finish(self, outcome: str, reason: str = "", **details: Any) -> Decision:
+        """The Decision, with the new working state."""
+        activity = self.activity
+        account = Account(
+            self.status,
+            self.seq,
+            self.effective_at,
+            activity.recorded_at,
+            self.enrolled_at,
+            self.lots,
+            self.arrears,
+            self.windows,
+            self.standing,
+            self.counters,
+            self.purchases,
+            self.segments,
+            self.gifts,
+            self.waiting,
+            self.stuck_from,
+        )
+        return Decision(
+            activity=activity,
+            outcome=outcome,
+            reason=reason,
+            version=self.program.version,
+            effective_at=self.effective_at,
+            account=account,
+            facts=self.facts,
+            entries=self.entries,
+            events=self.events,
+            trace=self.trace,
+            details=details,
+            receipts=list(self.receipts.values()),
+            lots=self.lot_totals,
+            history=self.history,
+            rewards=self.rewards,
+            derived=self.derived,
+            done_waiting=self.done_waiting,
+        )
+
+    def local_date(self, at: Instant) -> Any:
+        """The civil date of an instant in the programme's zone."""
+        return local_date(at, self.tz)
+
+
+_NO_TOTALS = LotTotals()
+_NOTHING = [0, 0]
+
+
+def _soonest(lot: Lot) -> tuple[int, str, int, str, str]:
+    return (lot.expires_at or NEVER, lot.issued, lot.activates_at, lot.awaits, lot.currency)

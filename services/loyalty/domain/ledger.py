@@ -1,0 +1,76 @@
+"""The ledger: one entry is one transfer of whole points between two buckets of one member in one
+currency.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+Bucket: TypeAlias = Literal[
+    "issuance",
+    "pending",
+    "available",
+    "held",
+    "redeemed",
+    "expired",
+    "arrears",
+    "writeoff",
+    "forfeited",
+    "transit",
+]
+
+MAY_BE_NEGATIVE: frozenset[str] = frozenset({"issuance", "arrears", "writeoff", "transit"})
+"""Buckets whose balance may be below zero; transit sums to zero over all members."""
+
+TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
+    "opening": frozenset({("issuance", "available"), ("issuance", "pending")}),
+    "accrual": frozenset({("issuance", "pending"), ("issuance", "available")}),
+    "activation": frozenset({("pending", "available")}),
+    "hold": frozenset({("available", "held")}),
+    "release": frozenset({("held", "available")}),
+    "redemption": frozenset({("held", "redeemed"), ("available", "redeemed")}),
+    "expiration": frozenset({("available", "expired"), ("pending", "expired")}),
+    "reinstatement": frozenset({("expired", "available")}),
+    "extension": frozenset({("available", "available")}),
+    "accrual_reversal": frozenset(
+        {("pending", "issuance"), ("available", "issuance"), ("expired", "issuance")}
+    ),
+    "arrears": frozenset({("arrears", "issuance")}),
+    "repayment": frozenset({("available", "arrears")}),
+    "write_off": frozenset({("writeoff", "issuance")}),
+    "redemption_reversal": frozenset({("redeemed", "available")}),
+    "adjustment": frozenset({("issuance", "available"), ("available", "issuance")}),
+    "forfeiture": frozenset(
+        {("available", "forfeited"), ("pending", "forfeited"), ("held", "forfeited")}
+    ),
+    "transfer_out": frozenset({("available", "transit")}),
+    "transfer_in": frozenset({("transit", "available")}),
+}
+"""Every kind of entry with the bucket pairs that it may join. The database holds the same table as
+a constraint.
+"""
+
+
+class LedgerEntry(NamedTuple):
+    """A transfer of ``points`` (> 0) from one bucket to another.
+
+    ``lot_from`` and ``lot_to`` name the lots left and entered (empty where a bucket has none);
+    ``cause`` is the rule, reward or reason code, and ``order`` the order concerned (empty for
+    none).
+    """
+
+    kind: str
+    currency: str
+    points: int
+    from_bucket: str
+    to_bucket: str
+    lot_from: str
+    lot_to: str
+    cause: str
+    order: str
+
+
+def check_invariants(entry: LedgerEntry) -> None:
+    """Raises AssertionError where an entry is not one that the ledger may hold."""
+    assert entry.points > 0, entry
+    assert (entry.from_bucket, entry.to_bucket) in TRANSFERS[entry.kind], entry

@@ -1,0 +1,138 @@
+"""Periods: the keys under which limits, caps and qualifying windows count, in the programme's civil
+calendar.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from services.loyalty.domain.calendar import (
+    Instant,
+    add_months,
+    local_date,
+    midnight,
+)
+from services.loyalty.domain.program import Expiry, Pending, Span, Window
+
+LIFETIME = "life"
+
+
+@lru_cache(maxsize=65536)
+def _key(period: str, day: date) -> str:
+    if period == "day":
+        return day.isoformat()
+    if period == "week":  # ISO 8601 weeks begin on Monday
+        year, week, _ = day.isocalendar()
+        return f"{year:04d}-W{week:02d}"
+    if period == "month":
+        return f"{day.year:04d}-{day.month:02d}"
+    return f"{day.year:04d}" if period == "year" else LIFETIME
+
+
+def period_key(period: str, day: date) -> str:
+    """The key of the ``day``, ``week``, ``month``, ``year`` or ``lifetime`` that holds a civil
+    date.
+    """
+    return _key(period, day)
+
+
+@lru_cache(maxsize=65536)
+def ended_before(key: str, day: date) -> bool:
+    """Whether the period of a key is over on a civil date."""
+    if key == LIFETIME:
+        return False
+    for period in ("day", "week", "month", "year"):
+        current = _key(period, day)
+        if len(current) == len(key) and ("W" in current) == ("W" in key):
+            return key < current
+    return False
+
+
+def window_key(window: Window, day: date, enrolled_on: date) -> str:
+    """The window that holds a civil date: its month (the last one of a rolling window), its
+    calendar year, or the first day of the member's year (which begins on the anniversary of the
+    enrolment; 29 February counts as the 28th in common years).
+    """
+    if window.kind == "rolling":
+        return _key("month", day)
+    if window.kind == "calendar_year":
+        return _key("year", day)
+    return _member_year(day, enrolled_on).isoformat()
+
+
+@lru_cache(maxsize=16384)
+def _member_year(day: date, enrolled_on: date) -> date:
+    start = add_months(enrolled_on, 12 * (day.year - enrolled_on.year))
+    return (
+        start if start <= day else add_months(enrolled_on, 12 * (day.year - enrolled_on.year - 1))
+    )
+
+
+@lru_cache(maxsize=4096)
+def windows_counted(kind: str, months: int, key: str) -> tuple[str, ...]:
+    """The keys whose points a window sums: ``months`` months back from its last one if rolling,
+    else just itself.
+    """
+    if kind != "rolling":
+        return (key,)
+    last = date.fromisoformat(f"{key}-01")
+    return tuple(_key("month", add_months(last, -back)) for back in range(months))
+
+
+def window_end(window: Window, key: str, tz: ZoneInfo, *, later: int = 0) -> Instant:
+    """The exclusive end of a calendar or member year (or of the month of a rolling window),
+    ``later`` windows on.
+    """
+    if window.kind == "rolling":
+        return midnight(add_months(date.fromisoformat(f"{key}-01"), 1 + later), tz)
+    if window.kind == "calendar_year":
+        return midnight(date(int(key) + 1 + later, 1, 1), tz)
+    return midnight(add_months(date.fromisoformat(key), 12 * (1 + later)), tz)
+
+
+def after_span(at: Instant, span: Span, tz: ZoneInfo) -> Instant:
+    """The local midnight at which a span from ``at`` is over: rounded up, so that nothing ends
+    early.
+    """
+    day = local_date(at, tz)
+    return _rounded(day, midnight(day, tz) == at, span.months, span.days, tz)
+
+
+@lru_cache(maxsize=65536)
+def _rounded(day: date, on_midnight: bool, months: int, days: int, tz: ZoneInfo) -> Instant:
+    end = add_months(day, months) + timedelta(days=days + (0 if on_midnight else 1))
+    return midnight(end, tz)
+
+
+def activation_at(pending: Pending, earned_at: Instant, tz: ZoneInfo) -> Instant:
+    """When points that are pending for a span become available."""
+    if pending.exact:
+        day = local_date(earned_at, tz)
+        end = add_months(day, pending.span.months) + timedelta(days=pending.span.days)
+        return midnight(end, tz) + (earned_at - midnight(day, tz))
+    return after_span(earned_at, pending.span, tz)
+
+
+def expiry_at(expiry: Expiry, counted_from: Instant, tz: ZoneInfo) -> Instant:
+    """The exclusive end of points whose life is counted from an instant."""
+    day = local_date(counted_from, tz)
+    on_midnight = midnight(day, tz) == counted_from
+    return _expiry(day, on_midnight, expiry.after.months, expiry.after.days, expiry.at, tz)
+
+
+@lru_cache(maxsize=65536)
+def _expiry(day: date, on_midnight: bool, months: int, days: int, at: str, tz: ZoneInfo) -> Instant:
+    if at == "exact":
+        return _rounded(day, on_midnight, months, days, tz)
+    last = add_months(day, months) + timedelta(days=days)
+    if at == "end_of_year":
+        return midnight(date(last.year + 1, 1, 1), tz)
+    return midnight(add_months(last.replace(day=1), 1), tz)
+
+
+@lru_cache(maxsize=65536)
+def days_before(at: Instant, days: int, tz: ZoneInfo) -> Instant:
+    """The local midnight so many days before the civil date of an instant."""
+    return midnight(local_date(at, tz) - timedelta(days=days), tz)

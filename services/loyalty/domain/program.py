@@ -1,0 +1,325 @@
+"""The programme as decisions use it: a published document, compiled.
+
+:mod:`document` checks what marketing wrote and compiles it into these values; nothing here is
+parsed again. Money is integer minor units, durations and dates are in the programme's zone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.loyalty.domain.calendar import NEVER, Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A length of calendar time: whole months plus whole days."""
+
+    months: int = 0
+    days: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """How long points cannot be spent: for a span, or until delivery.
+
+    ``exact`` keeps the time of day; otherwise activation is rounded up to the next local midnight.
+    """
+
+    span: Span = Span()
+    until_delivered: bool = False
+    cancel_after: Span = Span(days=60)
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When points expire: a span after they were earned (or activated), rounded up to the end of a
+    month or year.
+
+    ``at`` is ``exact`` (next local midnight), ``end_of_month`` or ``end_of_year``. ``notices`` are
+    days ahead.
+    """
+
+    after: Span
+    counted_from: str = "earned"
+    at: str = "end_of_month"
+    notices: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The window in which qualifying points count: ``rolling`` (the current month and ``months -
+    1`` before it), ``calendar_year`` or ``member_year``.
+    """
+
+    kind: str
+    months: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """A currency of points. ``qualifies`` marks one that counts towards tiers and cannot be spent.
+
+    ``worth`` is what one point is worth, as (minor units, per points, ISO 4217 code), or None.
+    ``shortfall`` says what becomes of a clawback that finds no points: ``arrears``, ``write_off``
+    or ``pending_only``. ``late`` is how long points live that are already past their expiry when
+    they come: zero expires them at once.
+    """
+
+    name: str
+    qualifies: bool = False
+    worth: tuple[int, int, str] | None = None
+    pending: Pending | None = None
+    expiry: Expiry | None = None
+    window: Window | None = None
+    counts: str = "when_earned"
+    shortfall: str = "arrears"
+    late: Span = Span()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A tier level: its name, the window balance from which it is reached, and its benefits."""
+
+    name: str
+    threshold: int
+    benefits: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """Levels by rising threshold, the first of which is everybody's.
+
+    Attributes:
+        currency: the qualifying currency.
+        kept: how long a reached level is kept, from the instant of reaching it; or
+        kept_until: ``""``, or ``end_of_window`` / ``end_of_next_window``: to the end of the
+            calendar or member year.
+        grace: extra time after the period's end in which reaching the level again keeps it.
+        fall: ``one_level``, or ``to_qualified``: to what the window allows.
+        new_level_kept: how long a level reached by falling is kept.
+        warn_days: days before the period's end on which a member who would fall is warned.
+        refund: ``undo_what_it_bought`` or ``at_end``.
+    """
+
+    currency: str
+    levels: tuple[Level, ...]
+    kept: Span = Span(months=12)
+    kept_until: str = ""
+    grace: Span = Span()
+    fall: str = "one_level"
+    new_level_kept: Span = Span(months=12)
+    warn_days: tuple[int, ...] = ()
+    refund: str = "undo_what_it_bought"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Structural conditions; an empty set does not filter. All given ones must hold.
+
+    ``sku``, ``category`` and ``brand`` choose lines, ``exclude_*`` leave lines out; the rest choose
+    the activity. ``nth`` holds ordinal numbers of the member's purchases (1 is the first).
+    """
+
+    sku: frozenset[str] = frozenset()
+    category: frozenset[str] = frozenset()
+    brand: frozenset[str] = frozenset()
+    exclude_sku: frozenset[str] = frozenset()
+    exclude_category: frozenset[str] = frozenset()
+    exclude_brand: frozenset[str] = frozenset()
+    channel: frozenset[str] = frozenset()
+    store: frozenset[str] = frozenset()
+    payment: frozenset[str] = frozenset()
+    tier: frozenset[str] = frozenset()
+    segment: frozenset[str] = frozenset()
+    nth: frozenset[int] = frozenset()
+
+    @property
+    def chooses_lines(self) -> bool:
+        """Whether lines, and not only activities, are chosen."""
+        return bool(
+            self.sku
+            or self.category
+            or self.brand
+            or self.exclude_sku
+            or self.exclude_category
+            or self.exclude_brand
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """``points`` per ``per`` minor units of the money currency ``money``."""
+
+    points: int
+    per: int
+    money: str
+
+
+@dataclass(frozen=True, slots=True)
+class Give:
+    """What a rule gives in one currency: a rate per currency of money, or a fixed number."""
+
+    currency: str
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    fixed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most so many times, or points, per ``day``, ``week``, ``month``, ``year`` or ``lifetime``
+    of a member.
+    """
+
+    period: str
+    times: int = 0
+    points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An earning rule.
+
+    Attributes:
+        event: ``purchase``, ``engagement`` or ``enrolled``.
+        of: kind of engagement, empty for every kind.
+        gives: what it gives, one per currency.
+        round: ``down``, ``half_up`` or ``half_even``.
+        per: ``order`` or ``line``: where the rounding happens, and what a fixed number is given
+            for.
+        min_spend: by money currency, the least spend of the lines chosen.
+        valid_from, valid_until: when it holds, until exclusive.
+        days: predicate on the local date (a recurrence), or None.
+        when: compiled CEL condition over the variables of :mod:`conditions`, or None; ``condition``
+            is its text.
+        limit: per member, or None.
+        on_refund: ``revoke``, ``prorate`` or ``keep``.
+        pending: overrides the currency's, or None.
+    """
+
+    id: str
+    event: str
+    gives: tuple[Give, ...]
+    of: str = ""
+    filter: Filter = Filter()
+    round: str = "down"
+    per: str = "order"
+    min_spend: Mapping[str, int] = field(default_factory=dict)
+    valid_from: Instant = 0
+    valid_until: Instant = NEVER
+    days: Callable[[Any], bool] | None = None
+    when: Callable[[Any], bool] | None = None
+    condition: str = ""
+    limit: Limit | None = None
+    on_refund: str = "prorate"
+    pending: Pending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """A multiplier of what rules give: ``factor`` as (numerator, denominator) by point currency."""
+
+    id: str
+    factors: Mapping[str, tuple[int, int]]
+    filter: Filter = Filter()
+    valid_from: Instant = 0
+    valid_until: Instant = NEVER
+    days: Callable[[Any], bool] | None = None
+    when: Callable[[Any], bool] | None = None
+    condition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Boosts:
+    """All boosts, the rules to which they apply, and how several stack: ``best``, ``add`` or
+    ``multiply``.
+    """
+
+    boosts: tuple[Boost, ...] = ()
+    stacking: str = "best"
+    applies_to: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Gift:
+    """What an occasion gives: points by currency, and rewards.
+
+    ``occasion`` is ``birthday`` or ``anniversary`` (of the enrolment). ``member_for`` is the least
+    membership; ``at_most_once_in`` days between two; ``leap_day`` ``feb_28`` or ``mar_1``;
+    ``settled`` days that a date of birth must have stood before its gift.
+    """
+
+    id: str
+    occasion: str
+    points: Mapping[str, int] = field(default_factory=dict)
+    rewards: tuple[str, ...] = ()
+    member_for: Span = Span()
+    at_most_once_in: int = 300
+    leap_day: str = "feb_28"
+    settled: int = 30
+    years: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """At most so many points of a currency per ``purchase``, ``day``, ``week``, ``month``, ``year``
+    or ``lifetime``, over all rules of a member.
+    """
+
+    currency: str
+    points: int
+    period: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A reward of the catalogue: its cost in points, unless it is only ever a gift."""
+
+    id: str
+    cost: int = 0
+    currency: str = ""
+    gift_only: bool = False
+    tier: frozenset[str] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Which money earns: tax, shipping and the prepaid part are in or out."""
+
+    tax: bool = True
+    shipping: bool = False
+    prepaid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One immutable version of the programme.
+
+    ``wait`` is how long a refund waits for its purchase; ``transfers`` whether members may transfer
+    points; ``rules_by_event`` indexes rules by ``purchase``, ``enrolled``, and
+    ``engagement:<kind>`` (``engagement:`` holds those for every kind).
+    """
+
+    name: str
+    version: int
+    holds_from: Instant
+    zone: ZoneInfo
+    currencies: Mapping[str, Currency]
+    digest: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    basis: Basis = Basis()
+    exclude: Filter = Filter()
+    tiers: Tiers | None = None
+    rules: tuple[Rule, ...] = ()
+    rules_by_event: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
+    boosts: Boosts = Boosts()
+    gifts: tuple[Gift, ...] = ()
+    caps: tuple[Cap, ...] = ()
+    rewards: Mapping[str, Reward] = field(default_factory=dict)
+    wait: Span = Span(days=30)
+    transfers: bool = False

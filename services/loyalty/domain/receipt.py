@@ -1,0 +1,90 @@
+"""Receipts: what an order posted, line by line and rule by rule, and what has been reversed of it
+since.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.loyalty.domain.calendar import Instant
+
+
+class ReceiptLine(msgspec.Struct, frozen=True, array_like=True):
+    """A line of the order as it was paid, and what has come back of it.
+
+    ``value`` is what was paid for it after every discount, in minor units, and the measure of all
+    returns; ``spend`` is the part of it that could earn (0 for an excluded line).
+    """
+
+    position: int
+    quantity: int
+    value: int
+    spend: int
+    returned_quantity: int = 0
+    returned_amount: int = 0
+
+
+class Posting(msgspec.Struct, frozen=True, array_like=True):
+    """What one rule posted for the order in one currency.
+
+    Attributes:
+        rule: the rule's id.
+        currency: the currency posted.
+        points: the total posted, always ``sum(allocated)``.
+        lots: [lot key, points] pairs that the points entered.
+        allocated: points per line, in the order of the receipt's lines.
+        reversed: points reversed per line so far.
+        on_refund: ``prorate``, ``revoke`` or ``keep``.
+        min_spend: below this kept spend a ``revoke`` posting is reversed whole; 0 for none.
+        eligible: indexes of the lines that the rule looked at; empty for all lines that could earn.
+        counters: limit and cap counters taken: [counter key, times, points].
+        window: of a qualifying currency, the window credited; else empty.
+        prorates: whether it grew with the money spent, so that a part returned takes its part; else
+            it is all or none.
+    """
+
+    rule: str
+    currency: str
+    points: int
+    lots: list[tuple[str, int]]
+    allocated: list[int]
+    reversed: list[int]
+    on_refund: str = "prorate"
+    min_spend: int = 0
+    eligible: list[int] = []
+    counters: list[tuple[str, int, int]] = []
+    window: str = ""
+    prorates: bool = True
+
+
+class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The receipt of one order of one member; kept for ever.
+
+    ``returned_unlined`` is the money given back without naming a line; ``version`` the programme
+    version that judged the purchase; ``seq`` the journal row that made it.
+    """
+
+    order: str
+    currency: str
+    occurred_at: Instant
+    version: int
+    seq: int
+    lines: list[ReceiptLine]
+    postings: list[Posting] = []
+    returned_unlined: int = 0
+    delivered_at: Instant = 0
+    cancelled: bool = False
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Receipt).decode
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    """The one canonical JSON of a receipt."""
+    return _encode(receipt)
+
+
+def decode_receipt(text: bytes | str) -> Receipt:
+    """The receipt that :func:`encode_receipt` wrote."""
+    return _decode(text)

@@ -1,0 +1,510 @@
+"""Refunds: reversing what was posted, never what today's rules would give.
+
+How much of a posting has been reversed depends only on what has been returned so far, so partial
+refunds in any order sum to exactly the whole: a line's share is ``floor(allocated × value returned
+÷ line value)``, and each refund posts the difference to what was reversed before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.loyalty.domain.account import Lot
+from services.loyalty.domain.activity import Refunded
+from services.loyalty.domain.calendar import NEVER, local_date
+from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.earning import count_qualifying
+from services.loyalty.domain.lots import available_key
+from services.loyalty.domain.periods import ended_before
+from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
+from services.loyalty.domain.shares import spread
+from services.loyalty.domain.tiers import undo
+
+# What came back -------------------------------------------------------------------------------
+
+
+def returned_by_lines(line: ReceiptLine) -> int:
+    """Money that line refunds have returned of a line: its quantity's share plus amounts, never
+    above its value.
+    """
+    by_quantity = line.value * min(line.returned_quantity, line.quantity) // line.quantity
+    return min(line.value, by_quantity + line.returned_amount)
+
+
+def returned(receipt: Receipt) -> list[int]:
+    """Money returned of each line: by line refunds, plus its share of what came back without naming
+    a line.
+    """
+    by_lines = [returned_by_lines(line) for line in receipt.lines]
+    if not receipt.returned_unlined:
+        return by_lines
+    left = [line.value - back for line, back in zip(receipt.lines, by_lines, strict=True)]
+    shares = spread(receipt.returned_unlined, left)
+    return [back + share for back, share in zip(by_lines, shares, strict=True)]
+
+
+def is_all_back(receipt: Receipt, back: Sequence[int]) -> bool:
+    """Whether all that was paid has come back; of lines that cost nothing, every piece."""
+    return all(
+        money == line.value and (line.value or line.returned_quantity >= line.quantity)
+        for line, money in zip(receipt.lines, back, strict=True)
+    ) or (receipt.cancelled)
+
+
+def with_return(receipt: Receipt, body: Refunded) -> Receipt:
+    """The receipt after a refund; quantities and amounts add up per line and are clamped to it when
+    measured.
+    """
+    lines = list(receipt.lines)
+    places = {line.position: index for index, line in enumerate(lines)}
+    for item in body.lines:
+        index = places[item.position]
+        line = lines[index]
+        lines[index] = ReceiptLine(
+            line.position,
+            line.quantity,
+            line.value,
+            line.spend,
+            min(line.quantity, line.returned_quantity + item.quantity),
+            min(line.value, line.returned_amount + item.amount),
+        )
+    return _replace(receipt, lines=lines, returned_unlined=receipt.returned_unlined + body.amount)
+
+
+def cancelled(receipt: Receipt) -> Receipt:
+    """The receipt after everything came back."""
+    lines = [
+        ReceiptLine(line.position, line.quantity, line.value, line.spend, line.quantity, line.value)
+        for line in receipt.lines
+    ]
+    return _replace(receipt, lines=lines, cancelled=True)
+
+
+def with_amounts(receipt: Receipt, amounts: Sequence[tuple[int, int]]) -> Receipt:
+    """The receipt with money back by (position, amount), measured on top of what line refunds
+    returned.
+    """
+    more = dict(amounts)
+    lines = [
+        ReceiptLine(
+            line.position,
+            line.quantity,
+            line.value,
+            line.spend,
+            line.returned_quantity,
+            line.returned_amount + more.get(line.position, 0),
+        )
+        for line in receipt.lines
+    ]
+    return _replace(receipt, lines=lines)
+
+
+def extended(
+    receipt: Receipt,
+    extra: Sequence[ReceiptLine],
+    postings: Sequence[Posting],
+    quantities: dict[int, int],
+) -> Receipt:
+    """The receipt with lines raised or added by an amendment, and what was posted for the
+    difference.
+    """
+    lines = list(receipt.lines)
+    places = {line.position: index for index, line in enumerate(lines)}
+    target: list[int] = []
+    for more in extra:
+        index = places.get(more.position)
+        if index is None:
+            target.append(len(lines))
+            lines.append(more)
+            continue
+        was = lines[index]
+        lines[index] = ReceiptLine(
+            was.position,
+            max(was.quantity, quantities[was.position]),
+            was.value + more.value,
+            was.spend + more.spend,
+            was.returned_quantity,
+            was.returned_amount,
+        )
+        target.append(index)
+    room = len(lines)
+    return _replace(
+        receipt,
+        lines=lines,
+        postings=[_moved(posting, range(room), room) for posting in receipt.postings]
+        + [_moved(posting, target, room) for posting in postings],
+    )
+
+
+def _moved(posting: Posting, target: Sequence[int], room: int) -> Posting:
+    """The posting with its shares at other places among ``room`` lines."""
+    allocated, taken_back = [0] * room, [0] * room
+    for place, share, back in zip(target, posting.allocated, posting.reversed, strict=False):
+        allocated[place] += share
+        taken_back[place] += back
+    return Posting(
+        posting.rule,
+        posting.currency,
+        posting.points,
+        posting.lots,
+        allocated,
+        taken_back,
+        posting.on_refund,
+        posting.min_spend,
+        [target[index] for index in posting.eligible],
+        posting.counters,
+        posting.window,
+        posting.prorates,
+    )
+
+
+def _replace(
+    receipt: Receipt,
+    *,
+    lines: list[ReceiptLine] | None = None,
+    postings: list[Posting] | None = None,
+    returned_unlined: int | None = None,
+    cancelled: bool | None = None,
+) -> Receipt:
+    return Receipt(
+        receipt.order,
+        receipt.currency,
+        receipt.occurred_at,
+        receipt.version,
+        receipt.seq,
+        receipt.lines if lines is None else lines,
+        receipt.postings if postings is None else postings,
+        receipt.returned_unlined if returned_unlined is None else returned_unlined,
+        receipt.delivered_at,
+        receipt.cancelled if cancelled is None else cancelled,
+    )
+
+
+# What follows ---------------------------------------------------------------------------------
+
+
+def reversed_shares(posting: Posting, receipt: Receipt, back: Sequence[int]) -> list[int]:
+    """Points per line that are to be reversed of a posting, given the money returned of each line.
+
+    A ``revoke`` posting goes whole once the spend that is kept of its lines falls below its
+    threshold; without a threshold, or with ``keep``, once nothing of its lines is kept. A full
+    return reverses everything.
+    """
+    allocated = posting.allocated
+    if is_all_back(receipt, back):
+        return list(allocated)
+    lines = receipt.lines
+    shares = [
+        share * money // line.value
+        if line.value
+        else share * line.returned_quantity // line.quantity
+        for share, money, line in zip(allocated, back, lines, strict=True)
+    ]
+    if posting.on_refund == "prorate":
+        return shares
+    kept = _kept_spend(posting, receipt, back)
+    if posting.on_refund == "revoke" and posting.min_spend:
+        if kept < posting.min_spend:
+            return list(allocated)
+        return shares if posting.prorates else [0] * len(allocated)
+    if kept == 0 and any(line.spend for line in lines):
+        return list(allocated)
+    return shares if posting.prorates else [0] * len(allocated)
+
+
+def _kept_spend(posting: Posting, receipt: Receipt, back: Sequence[int]) -> int:
+    eligible = posting.eligible or range(len(receipt.lines))
+    kept = 0
+    for index in eligible:
+        line = receipt.lines[index]
+        if line.value:
+            kept += line.spend * (line.value - back[index]) // line.value
+    return kept
+
+
+def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
+    """Posts the difference between what is to be reversed of a receipt and what was reversed
+    before.
+    """
+    back = returned(receipt)
+    postings: list[Posting] = []
+    clawed: dict[str, int] = {}
+    short: dict[str, int] = {}
+    for posting in receipt.postings:
+        due = reversed_shares(posting, receipt, back)
+        points = sum(due) - sum(posting.reversed)
+        if points == 0:
+            postings.append(posting)
+            continue
+        if points < 0:
+            _give_back(draft, posting, -points, receipt.order, reason)
+            postings.append(_reversed(posting, due))
+            continue
+        terms = draft.program.currencies[posting.currency]
+        if terms.qualifies:
+            _reverse_qualifying(draft, posting, points, receipt.order, reason)
+        else:
+            missing = _claw_back(draft, posting, points, receipt.order, reason)
+            if missing:
+                short[posting.currency] = short.get(posting.currency, 0) + missing
+        clawed[posting.currency] = clawed.get(posting.currency, 0) + points
+        whole = sum(due) == posting.points
+        _give_back_limits(draft, posting, points, whole=whole)
+        postings.append(_reversed(posting, due))
+    draft.receipts[receipt.order] = _replace(receipt, postings=postings)
+    draft.trace["reversed"] = {"returned": sum(back), "points": clawed, "short": short}
+    if clawed:
+        draft.announce(
+            "loyalty.points.clawed-back.v1",
+            {"order": receipt.order, "reason": reason, "points": clawed}
+            | ({"short": short} if short else {}),
+        )
+
+
+def _reversed(posting: Posting, due: list[int]) -> Posting:
+    return Posting(
+        posting.rule,
+        posting.currency,
+        posting.points,
+        posting.lots,
+        posting.allocated,
+        due,
+        posting.on_refund,
+        posting.min_spend,
+        posting.eligible,
+        posting.counters,
+        posting.window,
+        posting.prorates,
+    )
+
+
+def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> None:
+    """Restores what rounding had reversed too early: spreading an amount without a line anew can
+    move a minor unit from one line to another, and what has been reversed must depend on nothing
+    but what has been returned.
+    """
+    key = posting.lots[0][0]
+    if draft.program.currencies[posting.currency].qualifies:
+        lot = f"{posting.currency}/{posting.window}"
+        draft.post(
+            "accrual",
+            posting.currency,
+            points,
+            ("issuance", "available"),
+            lot_to=lot,
+            cause=reason,
+            order=order,
+        )
+        count_qualifying(draft, posting.currency, posting.window, points)
+        return
+    _, issued, expires_at = available_key(key).split("/")
+    draft.credit(
+        "accrual",
+        posting.currency,
+        points,
+        from_bucket="issuance",
+        issued=issued,
+        expires_at=int(expires_at) or NEVER,
+        cause=reason,
+        order=order,
+    )
+
+
+def _reverse_qualifying(
+    draft: Draft, posting: Posting, points: int, order: str, reason: str
+) -> None:
+    """Takes qualifying points out of the purchase's own window (or its pending lot), and judges the
+    tier again.
+    """
+    key = posting.lots[0][0]
+    index = draft.find_lot(key)
+    if index >= 0:
+        draft.post(
+            "accrual_reversal",
+            posting.currency,
+            points,
+            ("pending", "issuance"),
+            lot_from=key,
+            cause=reason,
+            order=order,
+        )
+        draft.take(index, points)
+        return
+    draft.post(
+        "accrual_reversal",
+        posting.currency,
+        points,
+        ("available", "issuance"),
+        lot_from=f"{posting.currency}/{posting.window}",
+        cause=reason,
+        order=order,
+    )
+    count_qualifying(draft, posting.currency, posting.window, -points)
+    undo(draft, posting.window)
+
+
+def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
+    """Takes points back: pending, own lots, expired, other lots, shortfall. Answers what was short."""
+    left = points
+    pending = [key for key, _ in posting.lots if key.count("/") > 2]
+    left -= _from_lots(draft, pending, left, order, reason)
+    own = [available_key(key) for key, _ in posting.lots]
+    pending_only = draft.program.currencies[posting.currency].shortfall == "pending_only"
+    if left and pending_only:
+        draft.trace["forgiven"] = draft.trace.get("forgiven", 0) + left
+        return left
+    left -= _from_lots(draft, own, left, order, reason)
+    left -= _from_expired(draft, own, left, order, reason)
+    left -= _from_others(draft, posting.currency, left, order, reason)
+    if left:
+        _shortfall(draft, posting.currency, left, order, reason)
+    return left
+
+
+def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reason: str) -> int:
+    """Takes from the named lots what they still hold, whoever's points they are."""
+    taken = 0
+    for key in keys:
+        index = draft.find_lot(key)
+        if index < 0 or taken == points:
+            continue
+        lot = draft.lots[index]
+        part = min(points - taken, lot.points)
+        bucket = "pending" if lot.activates_at else "available"
+        draft.post(
+            "accrual_reversal",
+            lot.currency,
+            part,
+            (bucket, "issuance"),
+            lot_from=key,
+            cause=reason,
+            order=order,
+        )
+        draft.take(index, part)
+        taken += part
+    return taken
+
+
+def _from_expired(draft: Draft, keys: Sequence[str], points: int, order: str, reason: str) -> int:
+    """Takes what those lots have expired and no clawback took yet: it costs the member nothing."""
+    taken = 0
+    for key in keys:
+        totals = draft.facts.lots.get(key, LotTotals())
+        now = draft.lot_totals.get(key, LotTotals())
+        part = min(points - taken, totals.expired + now.expired - totals.reclaimed - now.reclaimed)
+        if part <= 0:
+            continue
+        draft.post(
+            "accrual_reversal",
+            key.partition("/")[0],
+            part,
+            ("expired", "issuance"),
+            lot_from=key,
+            cause=reason,
+            order=order,
+        )
+        draft.add_totals(key, LotTotals(reclaimed=part))
+        taken += part
+    return taken
+
+
+def _from_others(draft: Draft, currency: str, points: int, order: str, reason: str) -> int:
+    """Takes what was spent from other available lots, soonest to expire first."""
+    taken = 0
+    for lot, part in draft.draw(currency, points):
+        draft.post(
+            "accrual_reversal",
+            currency,
+            part,
+            ("available", "issuance"),
+            lot_from=lot.key,
+            cause=reason,
+            order=order,
+        )
+        taken += part
+    return taken
+
+
+def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: str) -> None:
+    """What nobody has: owed by the member, or written off, by the currency's policy."""
+    if draft.program.currencies[currency].shortfall == "write_off":
+        draft.post(
+            "write_off", currency, points, ("writeoff", "issuance"), cause=reason, order=order
+        )
+        return
+    draft.post("arrears", currency, points, ("arrears", "issuance"), cause=reason, order=order)
+    draft.owe(currency, points)
+
+
+def _give_back_limits(draft: Draft, posting: Posting, points: int, *, whole: bool) -> None:
+    """Gives limits and caps back to the period from which they were taken."""
+    today = local_date(draft.effective_at, draft.tz)
+    for key, times, _ in posting.counters:
+        past = ended_before(key.rpartition("/")[2], today)
+        draft.count(key, -times if whole else 0, -points, past=past)
+
+
+def cancel_pending(draft: Draft, receipt: Receipt) -> None:
+    """Takes back what still awaits a delivery that has not come in time; those postings leave the
+    receipt.
+    """
+    waiting = {lot.key for lot in draft.lots if lot.awaits == receipt.order}
+    kept: list[Posting] = []
+    gone: dict[str, int] = {}
+    for posting in receipt.postings:
+        key = posting.lots[0][0]
+        if key not in waiting:
+            kept.append(posting)
+            continue
+        points = posting.points - sum(posting.reversed)
+        if points:
+            _from_lots(draft, [key], points, receipt.order, "not_delivered")
+            _give_back_limits(draft, posting, points, whole=True)
+            gone[posting.currency] = gone.get(posting.currency, 0) + points
+    draft.receipts[receipt.order] = _replace(receipt, postings=kept)
+    if gone:
+        draft.announce(
+            "loyalty.points.clawed-back.v1",
+            {"order": receipt.order, "reason": "not_delivered", "points": gone},
+        )
+
+
+def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receipt:
+    """The receipt after its delivery, its postings naming the lots that theirs became."""
+    postings = [
+        Posting(
+            posting.rule,
+            posting.currency,
+            posting.points,
+            [(activated.get(key, key), points) for key, points in posting.lots],
+            posting.allocated,
+            posting.reversed,
+            posting.on_refund,
+            posting.min_spend,
+            posting.eligible,
+            posting.counters,
+            posting.window,
+            posting.prorates,
+        )
+        for posting in receipt.postings
+    ]
+    return Receipt(
+        receipt.order,
+        receipt.currency,
+        receipt.occurred_at,
+        receipt.version,
+        receipt.seq,
+        receipt.lines,
+        postings,
+        receipt.returned_unlined,
+        draft.effective_at,
+        receipt.cancelled,
+    )
+
+
+def lot_keys(receipt: Receipt, account_lots: Sequence[Lot]) -> list[str]:
+    """Lots that a refund of this receipt may need and that have left the working state."""
+    held = {lot.key for lot in account_lots}
+    named = {available_key(key) for posting in receipt.postings for key, _ in posting.lots}
+    return sorted(key for key in named - held if key.count("/") == 2)

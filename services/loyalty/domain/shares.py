@@ -1,0 +1,50 @@
+"""Splitting whole numbers in proportion, so that the parts always sum to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+    """``total`` split in proportion to ``weights`` (each ≥ 0), by the largest remainder (Hamilton)
+    method.
+
+    Ties go to the earlier weight. Where all weights are 0 the first gets everything.
+
+    Raises:
+        ValueError: no weights to split over.
+    """
+    if not weights:
+        raise ValueError("nothing to split over")
+    if len(weights) == 1:
+        return [total]
+    whole = sum(weights)
+    if whole == 0:
+        return [total] + [0] * (len(weights) - 1)
+    shares = [total * weight // whole for weight in weights]
+    left = total - sum(shares)
+    if left:
+        by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
+        for index in by_remainder[:left]:
+            shares[index] += 1
+    return shares
+
+
+def spread(total: int, room: Sequence[int]) -> list[int]:
+    """``total`` spread in proportion to ``room`` and never above it; what exceeds all room is left
+    out.
+    """
+    return largest_remainder(min(total, sum(room)), room) if room and total > 0 else [0] * len(room)
+
+
+def divide(numerator: int, denominator: int, rounding: str) -> int:
+    """``numerator ÷ denominator`` (both ≥ 0) as a whole number, rounded ``down``, ``half_up`` or
+    ``half_even``.
+    """
+    quotient, remainder = divmod(numerator, denominator)
+    if rounding == "down" or not remainder:
+        return quotient
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and (rounding == "half_up" or quotient % 2)):
+        return quotient + 1
+    return quotient

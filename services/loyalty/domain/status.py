@@ -1,0 +1,83 @@
+"""The one table of what each account status does with each kind of activity."""
+
+from __future__ import annotations
+
+DECIDE, PARK, REFUSE = "decide", "park", "refuse"
+
+KINDS = (
+    "enrolment",
+    "profile",
+    "segment",
+    "status",
+    "purchase",
+    "delivery",
+    "amendment",
+    "cancellation",
+    "refund",
+    "engagement",
+    "redemption",
+    "adjustment",
+    "transfer",
+    "transfer_in",
+    "transfer_back",
+    "tick",
+    "resumed",
+    "lapsed",
+    "stuck",
+    "unstuck",
+)
+"""Kinds of activity, as the journal names them."""
+
+_OWN = dict.fromkeys(
+    ("tick", "resumed", "lapsed", "stuck", "unstuck", "transfer_back"), (DECIDE, "")
+)
+"""What the service itself has begun is always carried to its end: a transfer must find its way
+back.
+"""
+
+
+def _line(rest: tuple[str, str], **kinds: tuple[str, str]) -> dict[str, tuple[str, str]]:
+    return {kind: kinds.get(kind) or _OWN.get(kind, rest) for kind in KINDS}
+
+
+_MONEY_BACK = dict.fromkeys(("delivery", "cancellation", "refund"), (DECIDE, ""))
+
+STATUS: dict[str, dict[str, tuple[str, str]]] = {
+    "unenrolled": _line(
+        (PARK, "enrolment"),
+        enrolment=(DECIDE, ""),
+        status=(DECIDE, ""),
+        redemption=(REFUSE, "not_enrolled"),
+        transfer=(REFUSE, "not_enrolled"),
+        transfer_in=(REFUSE, "not_enrolled"),
+        adjustment=(REFUSE, "not_enrolled"),
+    ),
+    "active": _line((DECIDE, "")),
+    "suspended": _line(
+        (DECIDE, ""),
+        redemption=(REFUSE, "account_suspended"),
+        transfer=(REFUSE, "account_suspended"),
+    ),
+    "closed": _line((REFUSE, "account_closed"), status=(DECIDE, ""), **_MONEY_BACK),
+    "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK),
+    "erased": _line((REFUSE, "member_erased"), **_MONEY_BACK),
+    "stuck": _line(
+        (PARK, "tick"),
+        redemption=(REFUSE, "account_stuck"),
+        transfer=(REFUSE, "account_stuck"),
+        adjustment=(REFUSE, "account_stuck"),
+    ),
+}
+"""Per status and kind: decide, park (and what is awaited) or refuse (and the reason).
+
+A suspended member goes on earning, because a purchase is a fact whatever the suspicion turns out to
+be, but cannot spend. Refunds move money and are answered in every status: before the enrolment and
+while stuck they wait, after the end of an account they take back what the ledger still shows.
+"""
+
+
+def verdict(status: str, kind: str) -> tuple[str, str]:
+    """What an account of this status does with an activity of this kind, and the reason or what is
+    awaited.
+    """
+    return STATUS[status][kind]

@@ -1,0 +1,333 @@
+"""Tiers: reaching a level, keeping it for its period, falling from it, and undoing what a refund
+undid.
+
+A standing is held up by *reaches*. A level is reached the moment the balance of its window allows,
+at a posting or at the review that ends a tier period; each reach names the window that allowed it.
+A change to that window judges it again, and so a refund undoes only what its own points made: a
+reach falls when the balance of its window, without what came back, no longer allows its level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.loyalty.domain.account import Account, Reach, Standing
+from services.loyalty.domain.calendar import Instant, local_date, rfc3339
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.periods import after_span, window_end, window_key, windows_counted
+from services.loyalty.domain.program import Currency, Level, Program, Tiers
+
+
+def qualifying(program: Program) -> Currency:
+    """The currency by which tiers are reached."""
+    assert program.tiers is not None
+    return program.currencies[program.tiers.currency]
+
+
+def window_of(draft: Draft, at: Instant) -> str:
+    """The qualifying window that holds an instant."""
+    return _window_at(draft.program, draft.enrolled_at, at)
+
+
+def _window_at(program: Program, enrolled_at: Instant, at: Instant) -> str:
+    window = qualifying(program).window
+    assert window is not None
+    tz = program.zone
+    return window_key(window, local_date(at, tz), local_date(enrolled_at, tz))
+
+
+def balance(draft: Draft, window: str) -> int:
+    """The qualifying points that a window counts."""
+    currency = qualifying(draft.program)
+    assert currency.window is not None
+    held = draft.windows.get(currency.name, {})
+    total = 0
+    for key in windows_counted(currency.window.kind, currency.window.months, window):
+        points = held.get(key)
+        if points is None:
+            gone = f"window:{currency.name}/{key}"
+            row = draft.history.get(gone) or draft.facts.history.get(gone)
+            points = row[1] if row else 0
+        total += points
+    return total
+
+
+def window_balance(program: Program, account: Account, at: Instant) -> int:
+    """The qualifying points of the window that holds ``at``, for reads."""
+    currency = qualifying(program)
+    assert currency.window is not None
+    held = account.windows.get(currency.name, {})
+    window = _window_at(program, account.enrolled_at, at)
+    return sum(
+        held.get(key, 0)
+        for key in windows_counted(currency.window.kind, currency.window.months, window)
+    )
+
+
+def base_level(program: Program) -> str:
+    """Everybody's level, empty where the programme has no tiers."""
+    return program.tiers.levels[0].name if program.tiers else ""
+
+
+def judge(draft: Draft, *, credited: int, window: str) -> None:
+    """Reaches the levels that a posting of ``credited`` points to ``window`` has made the balances
+    allow.
+    """
+    tiers = draft.program.tiers
+    if tiers is None or not credited:
+        return
+    terms = qualifying(draft.program).window
+    assert terms is not None
+    current = window_of(draft, draft.effective_at)
+    counts = window in windows_counted(terms.kind, terms.months, current)
+    _reach(draft, tiers, current, credited if counts else 0, draft.effective_at)
+    if window != current:
+        _reach(draft, tiers, window, credited, min(draft.occurred_at, draft.effective_at))
+
+
+def _reach(draft: Draft, tiers: Tiers, window: str, credited: int, at: Instant) -> None:
+    after = balance(draft, window)
+    first = tiers.levels[1].threshold if len(tiers.levels) > 1 else None
+    if first is None or after < first:
+        return
+    before = after - credited
+    held = draft.standing.reaches
+    new = [
+        Reach(level.name, at, until, window)
+        for level in tiers.levels[1:]
+        if level.threshold <= after
+        and (before < level.threshold or not any(reach.level == level.name for reach in held))
+        and (until := _until(draft, tiers, window, at)) > draft.effective_at
+    ]
+    if new:
+        _stand(draft, [*held, *new], "reached", keep=True)
+
+
+def _until(draft: Draft, tiers: Tiers, window: str, at: Instant) -> Instant:
+    if tiers.kept_until:
+        terms = qualifying(draft.program).window
+        assert terms is not None
+        later = 1 if tiers.kept_until == "end_of_next_window" else 0
+        return window_end(terms, window, draft.tz, later=later)
+    return after_span(at, tiers.kept, draft.tz)
+
+
+def _stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = False) -> None:
+    """Takes the highest level that a live reach holds up, and says so where that is a change."""
+    tiers = draft.program.tiers
+    assert tiers is not None
+    live = [reach for reach in reaches if reach.until > draft.effective_at]
+    was = draft.standing
+    level = max(
+        (reach.level for reach in live),
+        key=lambda name: _rank(tiers, name),
+        default=tiers.levels[0].name,
+    )
+    if was.grace_until and _rank(tiers, level) < _rank(tiers, was.level) and keep:
+        draft.standing = Standing(was.level, was.since, live, was.grace_until)
+        return
+    since = was.since if level == was.level else draft.effective_at
+    draft.standing = Standing(level, since, live)
+    if level != was.level:
+        up = _rank(tiers, level) > _rank(tiers, was.level)
+        draft.announce(
+            "loyalty.tier.changed.v1",
+            {"from": was.level, "to": level, "direction": "up" if up else "down", "reason": reason}
+            | _kept_to(draft.standing),
+        )
+    elif level != tiers.levels[0].name and period_end(draft.standing) > period_end(was):
+        draft.announce(
+            "loyalty.tier.kept.v1", {"level": level, "reason": reason} | _kept_to(draft.standing)
+        )
+
+
+def _kept_to(standing: Standing) -> dict[str, str]:
+    until = period_end(standing)
+    return {"until": rfc3339(until)} if until else {}
+
+
+def _rank(tiers: Tiers, name: str) -> int:
+    """Place of a level, -1 for one that the programme does not know."""
+    for place, level in enumerate(tiers.levels):
+        if level.name == name:
+            return place
+    return -1
+
+
+def period_end(standing: Standing) -> Instant:
+    """When the tier period of the level held ends (exclusive), 0 where it has no end."""
+    return max(
+        (reach.until for reach in standing.reaches if reach.level == standing.level), default=0
+    )
+
+
+def enrol(draft: Draft) -> None:
+    """Gives a new member everybody's level."""
+    if draft.program.tiers:
+        draft.standing = Standing(draft.program.tiers.levels[0].name, draft.effective_at)
+
+
+def review(draft: Draft, at: Instant) -> None:
+    """Ends a tier period: the level is kept where the window that just ended allows it, else grace
+    or a fall.
+    """
+    tiers = draft.program.tiers
+    assert tiers is not None
+    level = _level(tiers, draft.standing.level)
+    window = window_of(draft, at - 1)
+    if balance(draft, window) >= level.threshold:
+        until = _until(draft, tiers, window, at)
+        if until <= at:
+            until = _until(draft, tiers, window_of(draft, at), at)
+        kept = Reach(level.name, at, until, window, "kept")
+        _stand(draft, [*draft.standing.reaches, kept], "kept")
+        return
+    draft.trace["tier"] = {
+        "window": window,
+        "balance": balance(draft, window),
+        "needs": level.threshold,
+    }
+    if tiers.grace.months or tiers.grace.days:
+        live = [reach for reach in draft.standing.reaches if reach.until > at]
+        grace = after_span(at, tiers.grace, draft.tz)
+        draft.standing = Standing(level.name, draft.standing.since, live, grace)
+        return
+    fall(draft, at)
+
+
+def fall(draft: Draft, at: Instant) -> None:
+    """Leaves a level that was not reached again: by one, or to what the window allows, as the
+    programme says.
+    """
+    tiers = draft.program.tiers
+    assert tiers is not None
+    place = _rank(tiers, draft.standing.level)
+    allowed = _allowed(draft, tiers, window_of(draft, at - 1))
+    target = max(place - 1 if tiers.fall == "one_level" else 0, min(allowed, place - 1), 0)
+    live = [
+        reach
+        for reach in draft.standing.reaches
+        if reach.until > at and reach.level != draft.standing.level
+    ]
+    if target > max((_rank(tiers, reach.level) for reach in live), default=0):
+        until = after_span(at, tiers.new_level_kept, draft.tz)
+        live.append(Reach(tiers.levels[target].name, at, until, "", "fell"))
+    draft.standing = Standing(draft.standing.level, draft.standing.since, live)
+    _stand(draft, live, "period_ended")
+
+
+def _allowed(draft: Draft, tiers: Tiers, window: str) -> int:
+    points = balance(draft, window)
+    return max(
+        place for place, level in enumerate(tiers.levels) if level.threshold <= points or place == 0
+    )
+
+
+def _level(tiers: Tiers, name: str) -> Level:
+    return tiers.levels[max(0, _rank(tiers, name))]
+
+
+def undo(draft: Draft, window: str) -> None:
+    """Judges again, after points left a window, the reaches that it held up; ``at_end`` leaves that
+    to the review.
+    """
+    tiers = draft.program.tiers
+    if tiers is None or tiers.refund != "undo_what_it_bought":
+        return
+    terms = qualifying(draft.program).window
+    assert terms is not None
+    stands = [
+        reach
+        for reach in draft.standing.reaches
+        if not reach.window
+        or window not in windows_counted(terms.kind, terms.months, reach.window)
+        or balance(draft, reach.window) >= _level(tiers, reach.level).threshold
+    ]
+    if len(stands) == len(draft.standing.reaches):
+        return
+    grace = draft.standing.grace_until
+    _stand(draft, stands, "refunded", keep=bool(grace))
+    _keep_what_the_window_allows(draft, tiers)
+
+
+def _keep_what_the_window_allows(draft: Draft, tiers: Tiers) -> None:
+    """A lower level whose own period ran out under the undone one stands where today's window still
+    allows it.
+    """
+    window = window_of(draft, draft.effective_at)
+    place = _allowed(draft, tiers, window)
+    if place > _rank(tiers, draft.standing.level):
+        until = _until(draft, tiers, window, draft.effective_at)
+        reach = Reach(tiers.levels[place].name, draft.effective_at, until, window, "kept")
+        _stand(draft, [*draft.standing.reaches, reach], "kept")
+
+
+def warn(draft: Draft) -> None:
+    """Tells a member that the level will be lost at the period's end, and what would keep it."""
+    tiers = draft.program.tiers
+    assert tiers is not None
+    level = _level(tiers, draft.standing.level)
+    end = period_end(draft.standing)
+    points = balance(draft, window_of(draft, end - 1))
+    draft.announce(
+        "loyalty.tier.warned.v1",
+        {"level": level.name, "until": rfc3339(end), "missing": max(0, level.threshold - points)},
+    )
+
+
+def would_fall(program: Program, account: Account) -> bool:
+    """Whether, with what the window holds now, the level would not be kept at the end of its
+    period.
+    """
+    assert program.tiers is not None
+    end = period_end(account.standing)
+    level = _level(program.tiers, account.standing.level)
+    return window_balance(program, account, end - 1) < level.threshold
+
+
+def close_windows(draft: Draft) -> None:
+    """Moves windows that no current or held-up window counts any more out of the working state, to
+    their rows.
+    """
+    tiers = draft.program.tiers
+    if tiers is None:
+        return
+    currency = qualifying(draft.program)
+    held = draft.windows.get(currency.name)
+    if not held or currency.window is None:
+        return
+    terms = currency.window
+    needed = {window_of(draft, draft.effective_at)} | {
+        r.window for r in draft.standing.reaches if r.window
+    }
+    end = period_end(draft.standing)
+    if end:
+        needed.add(window_of(draft, end - 1))
+    if draft.standing.grace_until:
+        needed.add(window_of(draft, draft.standing.grace_until - 1))
+    counted = {
+        key for window in needed for key in windows_counted(terms.kind, terms.months, window)
+    }
+    newest = max(counted)
+    for key in [key for key in held if key not in counted and key < newest]:
+        draft.history[f"window:{currency.name}/{key}"] = [0, held.pop(key)]
+
+
+def progress(program: Program, account: Account, at: Instant) -> dict[str, object]:
+    """What a member may be shown of the tier: the level, its end, the window's balance, and what
+    lifts or keeps it.
+    """
+    tiers = program.tiers
+    if tiers is None:
+        return {}
+    points = window_balance(program, account, at) if account.enrolled_at else 0
+    place = max(0, _rank(tiers, account.standing.level))
+    shown: dict[str, object] = {"level": tiers.levels[place].name, "points": points}
+    if place + 1 < len(tiers.levels):
+        above = tiers.levels[place + 1]
+        shown["next"] = {"level": above.name, "missing": max(0, above.threshold - points)}
+    if place:
+        end = period_end(account.standing) or account.standing.grace_until
+        counted = window_balance(program, account, end - 1) if end else points
+        shown["keep"] = {"missing": max(0, tiers.levels[place].threshold - counted)}
+    return shown

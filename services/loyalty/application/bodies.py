@@ -1,0 +1,219 @@
+"""From the data of an incoming event to the body of an activity, with money in minor units.
+
+Each composer takes the data and the event's instant and answers the body and what goes to the
+profile. It raises what is wrong with amounts as :class:`ImpossibleAmount` or
+:class:`UnknownCurrency`, and everything else as :class:`Unacceptable` without a member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from msgspec import UNSET, UnsetType
+
+from services.loyalty.application import contract as wire
+from services.loyalty.application.refusal import Unacceptable
+from services.loyalty.application.store import ProfilePatch
+from services.loyalty.domain import activity as domain
+from services.loyalty.domain.activity import AnyBody, Line, RefundLine
+from services.loyalty.domain.calendar import DAY, Instant, from_datetime, to_datetime
+from services.loyalty.domain.member_id import looks_personal
+from services.loyalty.domain.money import minor_units
+
+MAX_AMOUNT = 10**12
+"""Minor units of the largest amount, and of the largest order."""
+
+NOTHING = "0"
+"""Default of every amount that may be left out; not worth a call for each of them."""
+
+OLDEST_BIRTH = date(1900, 1, 1)
+_LAST_INSTANT = from_datetime(datetime.fromisoformat("9999-01-01T00:00:00+00:00"))
+
+Composed: TypeAlias = tuple[AnyBody, ProfilePatch | None]
+
+# The same prices come again and again, and a parsed one is a hundred nanoseconds away.
+_amount = lru_cache(maxsize=65_536)(minor_units)
+
+
+def _purchase(data: wire.PurchaseCompleted, at: Instant) -> Composed:
+    currency = data.currency
+    if not data.lines:
+        raise Unacceptable("invalid_field", "data.lines: an order has at least one line")
+    lines = _lines(data.lines, currency)
+    discount = 0 if data.discount == NOTHING else _amount(data.discount, currency)
+    shipping = 0 if data.shipping == NOTHING else _amount(data.shipping, currency)
+    prepaid = 0 if data.prepaid == NOTHING else _amount(data.prepaid, currency)
+    cost = _cost(lines)
+    if discount > cost:
+        raise _impossible("data.discount: more than the lines cost")
+    if prepaid > cost - discount + shipping:
+        raise _impossible("data.prepaid: more than was to be paid")
+    if shipping > MAX_AMOUNT:
+        raise _impossible("data.shipping: too large")
+    return domain.Purchased(
+        data.order_id,
+        currency,
+        lines,
+        discount,
+        shipping,
+        prepaid,
+        data.channel,
+        data.store,
+        data.payment_method,
+    ), None
+
+
+def _delivery(data: wire.PurchaseDelivered, at: Instant) -> Composed:
+    return domain.Delivered(data.order_id), None
+
+
+def _amendment(data: wire.PurchaseAmended, at: Instant) -> Composed:
+    lines = _lines(data.lines, data.currency)
+    _cost(lines)
+    return domain.Amended(data.order_id, data.currency, lines), None
+
+
+def _cancellation(data: wire.PurchaseCancelled, at: Instant) -> Composed:
+    return domain.Cancelled(data.order_id, data.reason), None
+
+
+def _refund(data: wire.PurchaseRefunded, at: Instant) -> Composed:
+    currency = data.currency
+    _check_positions(data.lines)
+    lines = [_refunded_line(line, currency) for line in data.lines]
+    amount = _bounded(data.amount, currency)
+    if not lines and not amount:
+        raise Unacceptable("invalid_field", "data: a refund names lines or an amount")
+    return domain.Refunded(data.order_id, currency, lines, amount), None
+
+
+def _engagement(data: wire.EngagementRecorded, at: Instant) -> Composed:
+    return domain.Engaged(data.kind, data.channel, data.about), None
+
+
+def _enrolment(data: wire.MemberEnrolled, at: Instant) -> Composed:
+    if data.referred_by and looks_personal(data.referred_by):
+        raise Unacceptable("invalid_field", "data.referred_by: a code, never a person's address")
+    return domain.Enrolled(data.channel, data.referred_by), _profile(
+        data.born_on, data.language, at
+    )
+
+
+def _update(data: wire.MemberUpdated, at: Instant) -> Composed:
+    named = (("born_on", data.born_on), ("language", data.language))
+    fields = [name for name, value in named if value is not UNSET]
+    return domain.ProfileUpdated(fields), _profile(data.born_on, data.language, at)
+
+
+def _segment(data: wire.MemberSegmented, at: Instant) -> Composed:
+    starts_at = at if data.starts_at is UNSET else _instant("data.starts_at", data.starts_at)
+    ends_at = 0 if data.ends_at is UNSET else _instant("data.ends_at", data.ends_at)
+    if data.ends_at is not UNSET and ends_at < starts_at:
+        raise Unacceptable("date_out_of_range", "data.ends_at: before the start")
+    return domain.Segmented(data.segment, starts_at, ends_at), None
+
+
+def _erasure(data: wire.MemberErased, at: Instant) -> Composed:
+    return domain.StatusChanged("erased", data.reason), ProfilePatch(erase=True)
+
+
+COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
+    wire.PurchaseCompleted: _purchase,
+    wire.PurchaseDelivered: _delivery,
+    wire.PurchaseAmended: _amendment,
+    wire.PurchaseCancelled: _cancellation,
+    wire.PurchaseRefunded: _refund,
+    wire.EngagementRecorded: _engagement,
+    wire.MemberEnrolled: _enrolment,
+    wire.MemberUpdated: _update,
+    wire.MemberSegmented: _segment,
+    wire.MemberErased: _erasure,
+}
+"""The composer of each shape of data."""
+
+
+def _lines(given: Sequence[wire.PurchaseLine], currency: str) -> list[Line]:
+    _check_positions(given)
+    return [
+        Line(
+            line.position,
+            line.sku,
+            line.quantity,
+            _amount(line.unit_price, currency),
+            0 if line.discount == NOTHING else _amount(line.discount, currency),
+            0 if line.tax == NOTHING else _amount(line.tax, currency),
+            line.category,
+            line.brand,
+        )
+        for line in given
+    ]
+
+
+def _cost(lines: Sequence[Line]) -> int:
+    """What the lines cost together, after checking that each could have cost what it says."""
+    total = 0
+    for line in lines:
+        gross = line.quantity * line.unit_price
+        paid = gross - line.discount
+        if gross > MAX_AMOUNT:
+            raise _impossible(f"data.lines: a line of more than {MAX_AMOUNT} minor units")
+        if paid < 0 or line.tax > paid:
+            raise _impossible("data.lines: a discount or tax is more than what it is part of")
+        total += paid
+    if total > MAX_AMOUNT:
+        raise _impossible(f"data.lines: they cost more than {MAX_AMOUNT} minor units")
+    return total
+
+
+def _refunded_line(line: wire.RefundedLine, currency: str) -> RefundLine:
+    amount = _bounded(line.amount, currency)
+    if not line.quantity and not amount:
+        raise Unacceptable("invalid_field", "data.lines: a line with neither quantity nor amount")
+    return RefundLine(line.position, line.quantity, amount)
+
+
+def _check_positions(lines: Sequence[wire.PurchaseLine] | Sequence[wire.RefundedLine]) -> None:
+    if len(lines) > wire.MAX_LINES:
+        raise Unacceptable("too_many_lines", f"data.lines: at most {wire.MAX_LINES}")
+    if len({line.position for line in lines}) != len(lines):
+        raise Unacceptable("duplicate_position", "data.lines: two lines have the same position")
+
+
+def _bounded(text: str, currency: str) -> int:
+    amount = _amount(text, currency)
+    if amount > MAX_AMOUNT:
+        raise _impossible(f"data: an amount of more than {MAX_AMOUNT} minor units")
+    return amount
+
+
+def _impossible(detail: str) -> Unacceptable:
+    return Unacceptable("impossible_amount", detail)
+
+
+def _instant(place: str, moment: datetime | UnsetType) -> Instant:
+    assert isinstance(moment, datetime), place
+    at = from_datetime(moment)
+    if not 0 < at < _LAST_INSTANT:
+        raise Unacceptable("date_out_of_range", f"{place}: before 1970 or after 9998")
+    return at
+
+
+def _profile(
+    born_on: date | UnsetType, language: str | UnsetType, at: Instant
+) -> ProfilePatch | None:
+    if born_on is UNSET and language is UNSET:
+        return None
+    return ProfilePatch(
+        None if isinstance(born_on, UnsetType) else _birth(born_on, at),
+        None if isinstance(language, UnsetType) else language,
+    )
+
+
+def _birth(born_on: date, at: Instant) -> date:
+    # A day of grace: where the member lives it may be tomorrow already.
+    if not OLDEST_BIRTH <= born_on <= to_datetime(at + DAY).date():
+        raise Unacceptable("date_out_of_range", "data.born_on: before 1900 or in the future")
+    return born_on

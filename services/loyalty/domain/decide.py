@@ -186,24 +186,21 @@ def _enrolment(draft: Draft, body: Enrolled) -> None:
         "loyalty.member.enrolled.v1", {"tier": draft.standing.level} if draft.standing.level else {}
     )
     occasion = Occasion(draft, channel=body.channel)
-    announce_accrual(
-        draft, "enrolment", _fire(occasion, draft.program.rules_by_event.get("enrolled", ()))
-    )
+    _fire(occasion, draft.program.rules_by_event.get("enrolled", ()), "enrolment")
 
 
-def _fire(occasion: Occasion, rules: tuple[Rule, ...]) -> list[Posting]:
-    """Fires rules, and lets the tier follow what they posted."""
+def _fire(occasion: Occasion, rules: tuple[Rule, ...], activity: str) -> list[Posting]:
+    """Fires rules, says what they gave, and lets the tier follow what they posted."""
     postings = earn(occasion, rules)
-    credited: dict[str, int] = {}
     draft = occasion.draft
-    if draft.program.tiers is not None:
-        for posting in postings:
-            if (
-                posting.window
-                and posting.currency == draft.program.tiers.currency
-                and _counted(posting)
-            ):
-                credited[posting.window] = credited.get(posting.window, 0) + posting.points
+    announce_accrual(draft, activity, postings, occasion.order)
+    if draft.program.tiers is None:
+        return postings
+    credited: dict[str, int] = {}
+    for posting in postings:
+        counts = posting.currency == draft.program.tiers.currency and _counted(posting)
+        if posting.window and counts:
+            credited[posting.window] = credited.get(posting.window, 0) + posting.points
     for window, points in credited.items():
         tiers.judge(draft, credited=points, window=window)
     return postings
@@ -278,7 +275,7 @@ def _purchase(draft: Draft, body: Purchased) -> None:
     )
     if occasion.total and not _has_rate(draft.program, body.currency):
         raise Refusal("currency_without_rate", currency=body.currency)
-    postings = _fire(occasion, draft.program.rules_by_event.get("purchase", ()))
+    postings = _fire(occasion, draft.program.rules_by_event.get("purchase", ()), "purchase")
     draft.receipts[body.order] = Receipt(
         body.order,
         body.currency,
@@ -288,7 +285,6 @@ def _purchase(draft: Draft, body: Purchased) -> None:
         lines,
         postings,
     )
-    announce_accrual(draft, "purchase", postings, body.order)
 
 
 def _has_rate(program: Program, money: str) -> bool:
@@ -429,11 +425,10 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
         for rule in draft.program.rules_by_event.get("purchase", ())
         if all(give.rates for give in rule.gives) and not rule.min_spend
     )
-    postings = _fire(occasion, rated)
+    postings = _fire(occasion, rated, "amendment")
     draft.trace = {**reversed_trace, **draft.trace}
     quantities = {line.position: line.quantity for line in body.lines}
     draft.receipts[body.order] = refunds.extended(receipt, extra, postings, quantities)
-    announce_accrual(draft, "amendment", postings, body.order)
 
 
 # Engagement, redemption, adjustment, transfer -------------------------------------------------
@@ -443,7 +438,7 @@ def _engagement(draft: Draft, body: Engaged) -> None:
     rules = draft.program.rules_by_event
     considered = rules.get(f"engagement:{body.of}", ()) + rules.get("engagement:", ())
     occasion = Occasion(draft, channel=body.channel, of=body.of, about=body.about)
-    announce_accrual(draft, body.of, _fire(occasion, considered))
+    _fire(occasion, considered, body.of)
 
 
 def _redemption(draft: Draft, body: RedemptionRequested) -> None:

@@ -210,7 +210,7 @@ class Draft:
                 return index
         return -1
 
-    def credit(
+    def credit(  # noqa: PLR0913 - an entry has that many sides
         self,
         kind: str,
         currency: str,

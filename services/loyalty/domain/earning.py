@@ -57,7 +57,7 @@ class Occasion:
         "variables",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an occasion is what its parts are
         self,
         draft: Draft,
         *,
@@ -178,7 +178,7 @@ def unmet(occasion: Occasion, rule: Rule | Boost) -> str:
 _NO_FILTER = Filter()
 
 
-def _filtered(occasion: Occasion, filter_: Filter) -> str:
+def _filtered(occasion: Occasion, filter_: Filter) -> str:  # noqa: PLR0911 - a return per reason
     draft = occasion.draft
     if filter_.tier and occasion.level not in filter_.tier:
         return "other_tier"
@@ -245,7 +245,9 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     return postings
 
 
-def _look(occasion: Occasion, rule: Rule) -> tuple[list[int] | None, int, str]:
+def _look(  # noqa: PLR0911 - a return per reason
+    occasion: Occasion, rule: Rule
+) -> tuple[list[int] | None, int, str]:
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not
     fire (or "").
     """

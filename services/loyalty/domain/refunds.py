@@ -345,7 +345,7 @@ def _reverse_qualifying(
 
 
 def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
-    """Takes points back: pending, own lots, expired, other lots, shortfall. Answers what was short."""
+    """Takes points back in the order of the module; answers what nobody had."""
     left = points
     pending = [key for key, _ in posting.lots if key.count("/") > 2]
     left -= _from_lots(draft, pending, left, order, reason)

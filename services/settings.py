@@ -159,7 +159,7 @@ class Settings:
         2000, _integer(1, 20_000), "the most messages that one transaction records"
     )
     max_event_age: timedelta = _setting(
-        timedelta(days=3650), _DURATION, "an event that occurred longer ago is refused"
+        timedelta(days=3653), _DURATION, "an event that occurred longer ago is refused"
     )
     max_event_lead: timedelta = _setting(
         timedelta(minutes=5),
@@ -186,6 +186,9 @@ class Settings:
     )
     data_dir: str = _setting(
         "", _TEXT, "where embedded parts keep their files; the temporary directory if not set"
+    )
+    heartbeat_file: str = _setting(
+        "", _TEXT, "a file that every process touches while it is well, for health checks"
     )
     log_level: str = _setting(
         "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "DEBUG, INFO, WARNING or ERROR"

@@ -1,0 +1,249 @@
+"""The `loyalty` command: what can be typed, and what runs then.
+
+A command's code is imported when it is typed, so help answers at once. Commands live in
+:mod:`services.commands`; each takes the settings and its parsed options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from services.failures import ENDINGS, REFUSED, USAGE, ending_of, unexpected
+from services.settings import Settings, SettingsRefused
+
+Command = Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, int | None]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and answers its exit code; only LOYALTY_DEBUG=1 shows a traceback."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsRefused as refused:
+        return _say(str(refused), USAGE.code)
+    try:
+        return asyncio.run(_command(options.runs)(settings, options)) or 0
+    except BrokenPipeError:
+        sys.stderr.close()
+        return REFUSED.code
+    except BaseException as error:  # every ending of every command passes here
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        return _ended(error, debug=settings.debug)
+
+
+def _command(where: str) -> Command:
+    module, _, name = where.partition(":")
+    command: Command = getattr(import_module(module), name)
+    return command
+
+
+def _ended(error: BaseException, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    if known := ending_of(error):
+        ending, line = known
+        return _say(line, ending.code)
+    return _say(unexpected(error), REFUSED.code)
+
+
+def _say(line: str, code: int) -> int:
+    print(f"loyalty: {line}", file=sys.stderr)
+    return code
+
+
+@dataclass(frozen=True)
+class _Adds:
+    """Adds commands to a parser, each with one sentence, its options and an example."""
+
+    to: argparse._SubParsersAction[argparse.ArgumentParser]
+
+    def __call__(
+        self, name: str, runs: str, purpose: str, *, example: str = ""
+    ) -> argparse.ArgumentParser:
+        added = _described(self.to, name, purpose, f"example:\n  {example}" if example else "")
+        added.set_defaults(runs=f"services.{runs}")
+        return added
+
+    def group(self, name: str, purpose: str) -> _Adds:
+        """A command that is followed by another."""
+        added = _described(self.to, name, purpose, "")
+        return _Adds(added.add_subparsers(metavar="COMMAND", required=True, title="commands"))
+
+
+def _described(
+    to: argparse._SubParsersAction[argparse.ArgumentParser], name: str, purpose: str, epilog: str
+) -> argparse.ArgumentParser:
+    return to.add_parser(
+        name,
+        help=purpose,
+        description=f"{purpose[0].upper()}{purpose[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Everything that can be typed."""
+    made = argparse.ArgumentParser(
+        prog="loyalty",
+        description="A loyalty points service on Kafka and PostgreSQL: points are money.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    adds = _Adds(made.add_subparsers(metavar="COMMAND", required=True, title="commands"))
+    _add_processes(adds)
+    _add_set_up(adds)
+    _add_operations(adds)
+    _add_trying_out(adds)
+    return made
+
+
+def _epilog() -> str:
+    codes = "\n".join(f"  {each.code:>3}  {each.meaning}" for each in ENDINGS)
+    return (
+        "Settings come from LOYALTY_… variables: see `loyalty settings`.\n\n"
+        f"exit codes:\n    0  done, or stopped as asked\n{codes}"
+    )
+
+
+def _add_processes(adds: _Adds) -> None:
+    serve = adds(
+        "serve",
+        "commands.processes:serve",
+        "answer HTTP requests",
+        example="loyalty serve --port 8080",
+    )
+    run = adds(
+        "run",
+        "commands.processes:run",
+        "serve, work, relay and schedule in one process",
+        example="loyalty run            # without settings: on an embedded database and broker",
+    )
+    for command in (serve, run):
+        command.add_argument("--host", help="address to listen on (default: LOYALTY_HTTP_HOST)")
+        command.add_argument("--port", type=int, help="its port (default: LOYALTY_HTTP_PORT)")
+    work = adds(
+        "work",
+        "commands.processes:work",
+        "take events from Kafka and record what they earn",
+        example="loyalty work --lanes 2",
+    )
+    work.add_argument(
+        "--lanes", type=int, help="consumers in this process (default: LOYALTY_WORKER_LANES)"
+    )
+    adds(
+        "relay",
+        "commands.processes:relay",
+        "publish what was recorded, in order, exactly once",
+        example="loyalty relay          # a second one stands by until the first ends",
+    )
+    adds(
+        "schedule",
+        "commands.processes:schedule",
+        "decide what the clock brings due",
+        example="loyalty schedule       # any number may run side by side",
+    )
+
+
+def _add_set_up(adds: _Adds) -> None:
+    migrate = adds(
+        "migrate",
+        "commands.set_up:migrate",
+        "bring the database schema and the topics up to this version",
+        example="LOYALTY_MIGRATION_DATABASE_URL=postgresql://owner@db/loyalty loyalty migrate",
+    )
+    migrate.add_argument("--check", action="store_true", help="change nothing; exit 5 if behind")
+    keys = adds.group("keys", "make, list and revoke API keys")
+    create = keys(
+        "create",
+        "commands.keys:create",
+        "make an API key and print it, this once",
+        example="loyalty keys create storefront --scope members:read --scope members:write",
+    )
+    create.add_argument("name", help="whose key it is")
+    create.add_argument(
+        "--scope", action="append", metavar="SCOPE", help="what it opens; repeatable; default: all"
+    )
+    keys("list", "commands.keys:show", "list keys by id, without their secrets")
+    revoke = keys("revoke", "commands.keys:revoke", "close what a key opens, for good")
+    revoke.add_argument("id", help="the key's id, as `keys list` shows it")
+    adds("settings", "commands.set_up:show_settings", "print every setting, its value and meaning")
+
+
+def _add_operations(adds: _Adds) -> None:
+    program = adds.group("program", "check, publish and show the programme")
+    check = program(
+        "check",
+        "commands.program:check",
+        "list every mistake of a programme, with place, reason and remedy",
+        example="loyalty program check programmes/gift-shop.yaml",
+    )
+    publish = program("publish", "commands.program:publish", "publish a programme as a new version")
+    for command in (check, publish):
+        command.add_argument("file", help="the programme, in YAML or JSON; - reads standard input")
+    publish.add_argument("--by", default="", help="who publishes (default: the login name)")
+    show = program("show", "commands.program:show", "print a published version, or list them all")
+    show.add_argument("version", type=int, nargs="?", help="which (default: list all)")
+    verify = adds(
+        "verify",
+        "commands.books:verify",
+        "recompute chains, lots, balances and the trial balance, and name the first wrong row",
+        example="loyalty verify --member 17850",
+    )
+    verify.add_argument("--member", help="only this member's books")
+    adds("recover", "commands.books:recover", "start anew after a restore or a lost topic")
+    adjust = adds(
+        "adjust",
+        "commands.books:adjust",
+        "grant or take points by hand, with a reason and a name",
+        example='loyalty adjust 17850 -250 --reason goodwill.undone --by "Ann Li"',
+    )
+    adjust.add_argument("member", help="the member's id")
+    adjust.add_argument("points", type=int, help="whole points; a negative number takes")
+    adjust.add_argument("--currency", default="points", help="which points (default: %(default)s)")
+    adjust.add_argument("--reason", required=True, help="a reason code, kept for ever")
+    adjust.add_argument("--by", required=True, help="who answers for it")
+    _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
+
+
+def _add_dead_letters(adds: _Adds) -> None:
+    show_all = adds("list", "commands.dead_letters:show_all", "list dead letters, newest first")
+    show_all.add_argument("--reason", help="only with this reason code")
+    show_all.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
+    show = adds("show", "commands.dead_letters:show", "print one dead letter with its bytes")
+    replay = adds(
+        "replay",
+        "commands.dead_letters:replay",
+        "send dead letters through the worker again",
+        example="loyalty dead-letters replay commerce.purchases/3/1874",
+    )
+    for command in (show, replay):
+        command.add_argument("letter", help="where it stood: TOPIC/PARTITION/OFFSET")
+
+
+def _add_trying_out(adds: _Adds) -> None:
+    demo = adds(
+        "demo",
+        "demo:play",
+        "play six months of a real shop's purchases through the whole service",
+        example="loyalty demo --once",
+    )
+    demo.add_argument("--once", action="store_true", help="end after the summary")
+    demo.add_argument("--data", metavar="FILE", help="other purchases, with the same columns")
+    demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    adds("bench", "bench:measure", "measure events per second against what the parts can do")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

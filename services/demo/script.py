@@ -66,7 +66,10 @@ class Segmentation:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """A member asks over HTTP for a reward; the wish is made up, and the points may not suffice."""
+    """A member spends points over HTTP: on ``reward``, or, where it is empty, on all they can buy.
+
+    The wish is made up, and the points may not suffice for it.
+    """
 
     member: str
     at: Instant
@@ -164,10 +167,14 @@ def _firsts_of_months(purchases: Sequence[Purchase], last: Instant) -> Iterator[
 
 
 def _wishes(purchases: Iterable[Purchase], rewards: Sequence[str]) -> Iterator[Wish]:
-    """One member in five is a spender, who asks for something some weeks after many an order."""
+    """One member in five is a spender, who goes shopping with points some weeks after an order.
+
+    One in six of them sets their heart on a certain reward, whatever it costs.
+    """
     if not rewards:
         return
     for sale in purchases:
         if share("spends", sale.member) < 0.2 and share("wishes", sale.order) < 0.4:
-            reward = rewards[int(share("reward", sale.order) * len(rewards))]
+            stubborn = share("stubborn", sale.order) < 1 / 6
+            reward = rewards[int(share("reward", sale.order) * len(rewards))] if stubborn else ""
             yield Wish(sale.member, sale.at + _days("wish", sale.order, 16, 40), reward)

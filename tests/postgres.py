@@ -19,6 +19,8 @@ import asyncpg
 
 from services.embedded import PostgresServer, programs_from_wheel
 from services.loyalty.db import migrate
+from services.loyalty.db.connect import connected
+from services.loyalty.db.verify import verify
 
 TEMPLATE = "loyalty_template"
 LOGIN, PASSWORD = "loyalty_test_login", "known to all"
@@ -143,3 +145,6 @@ def _as_login(url: str) -> str:
 
 async def books_must_balance(database: Database) -> None:
     """After every test the ledger, the chains and the working states agree, whatever it did."""
+    async with connected(database.owner_url, purpose="verify", role=None) as connection:
+        verdict = await verify(connection)
+    assert verdict.sound, f"the books do not balance: {verdict.first}"

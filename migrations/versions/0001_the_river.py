@@ -196,6 +196,7 @@ TABLES = (
     )
     """,
     "CREATE INDEX outbox_order ON outbox (recorded_at, member_id, seq, n)",
+    "CREATE INDEX outbox_derived ON outbox (recorded_at) WHERE target IS NOT NULL",
     """
     CREATE TABLE position (
         topic text COLLATE "C" NOT NULL,

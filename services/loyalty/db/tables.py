@@ -193,6 +193,7 @@ outbox = Table(
     _optional("claim", BigInteger()),
 )
 Index("outbox_order", outbox.c.recorded_at, outbox.c.member_id, outbox.c.seq, outbox.c.n)
+Index("outbox_derived", outbox.c.recorded_at, postgresql_where=text("target IS NOT NULL"))
 
 position = Table(
     "position",

@@ -300,4 +300,5 @@ def decode_body(text: bytes | str) -> AnyBody:
     Raises:
         msgspec.ValidationError: not such a text.
     """
-    return _decode(text)
+    body: AnyBody = _decode(text)
+    return body

@@ -102,11 +102,7 @@ def shift(at: Instant, tz: ZoneInfo, *, months: int = 0, days: int = 0) -> Insta
     return from_datetime(datetime.combine(day, local.timetz()))
 
 
-def month_of(at: Instant, tz: ZoneInfo) -> str:
-    """The civil month of an instant, as ``2011-02``."""
-    return _month_text(local_date(at, tz))
-
-
 @lru_cache(maxsize=8192)
-def _month_text(day: date) -> str:
+def month_text(day: date) -> str:
+    """The month of a civil date, as ``2011-02``."""
     return f"{day.year:04d}-{day.month:02d}"

@@ -8,10 +8,12 @@ reversed is in the modules it calls.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from services.loyalty.domain import lots, refunds, tiers
 from services.loyalty.domain.account import Account, Membership, Standing, Waiting
+from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.activity import (
     Activity,
     Adjusted,
@@ -43,7 +45,8 @@ from services.loyalty.domain.basket import receipt_lines
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.decision import Decision, Derived, Facts, IssuedReward, LotTotals
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.earning import Occasion, accrue, announce_accrual, earn
+from services.loyalty.domain.earning import earn
+from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import after_span, ended_before, expiry_at
 from services.loyalty.domain.program import Gift, Program, Rule
 from services.loyalty.domain.receipt import Posting, Receipt
@@ -161,7 +164,7 @@ def _tidy(draft: Draft, account: Account) -> None:
     """On the first decision of a new day, moves counters whose period is over, and closed windows,
     to their rows.
     """
-    today = local_date(draft.effective_at, draft.tz)
+    today = draft.today
     was = local_date(account.as_of, draft.tz)
     if today == was:
         return
@@ -287,6 +290,7 @@ def _purchase(draft: Draft, body: Purchased) -> None:
     )
 
 
+@lru_cache(maxsize=256)
 def _has_rate(program: Program, money: str) -> bool:
     """Whether any rule has a rate for a currency of money; a currency without one is refused, never
     guessed.
@@ -503,7 +507,7 @@ def _adjustment(draft: Draft, body: Adjusted) -> None:
             body.currency,
             body.points,
             from_bucket="issuance",
-            issued=draft.month(),
+            issued=draft.month,
             expires_at=expires_at,
             cause=body.reason,
         )

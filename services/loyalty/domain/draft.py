@@ -11,7 +11,7 @@ from typing import Any
 
 from services.loyalty.domain.account import Account, Lot, lot_key
 from services.loyalty.domain.activity import Activity
-from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_of
+from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_text
 from services.loyalty.domain.decision import (
     Decision,
     Derived,
@@ -26,13 +26,18 @@ from services.loyalty.domain.receipt import Receipt
 
 
 class Draft:
-    """The mutable working copy of one decision."""
+    """The mutable working copy of one decision.
+
+    ``day`` is the civil date on which the activity occurred, ``today`` the one on which it takes
+    effect, and ``month`` the latter's month: that of issue of what is posted now.
+    """
 
     __slots__ = (
         "account",
         "activity",
         "arrears",
         "counters",
+        "day",
         "derived",
         "done_waiting",
         "effective_at",
@@ -44,6 +49,7 @@ class Draft:
         "history",
         "lot_totals",
         "lots",
+        "month",
         "occurred_at",
         "program",
         "purchases",
@@ -54,6 +60,7 @@ class Draft:
         "standing",
         "status",
         "stuck_from",
+        "today",
         "trace",
         "tz",
         "waiting",
@@ -77,6 +84,9 @@ class Draft:
         self.tz = program.zone
         self.occurred_at = occurred_at
         self.effective_at = effective_at
+        self.day = local_date(occurred_at, self.tz)
+        self.today = local_date(effective_at, self.tz)
+        self.month = month_text(self.today)
         self.seq = account.seq + 1
         self.status = account.status
         self.enrolled_at = account.enrolled_at
@@ -271,10 +281,6 @@ class Draft:
         else:
             self.arrears.pop(currency, None)
 
-    def month(self) -> str:
-        """The month of issue of points posted now."""
-        return month_of(self.effective_at, self.tz)
-
     # Counters ---------------------------------------------------------------------------------
 
     def counted(self, key: str) -> list[int]:
@@ -340,10 +346,6 @@ class Draft:
             derived=self.derived,
             done_waiting=self.done_waiting,
         )
-
-    def local_date(self, at: Instant) -> Any:
-        """The civil date of an instant in the programme's zone."""
-        return local_date(at, self.tz)
 
 
 _NO_TOTALS = LotTotals()

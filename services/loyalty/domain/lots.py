@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from services.loyalty.domain.account import Lot, lot_key
+from services.loyalty.domain.accrual import count_qualifying, expires_when_activated, window_lot
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
 from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.earning import count_qualifying, expires_when_activated, window_lot
 from services.loyalty.domain.periods import days_before
 from services.loyalty.domain.tiers import judge
 

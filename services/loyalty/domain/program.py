@@ -151,6 +151,10 @@ class Filter:
         )
 
 
+NO_FILTER = Filter()
+"""Chooses everything; a rule without structural conditions has this very value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """``points`` per ``per`` minor units of the money currency ``money``."""
@@ -205,7 +209,7 @@ class Rule:
     event: str
     gives: tuple[Give, ...]
     of: str = ""
-    filter: Filter = Filter()
+    filter: Filter = NO_FILTER
     round: str = "down"
     per: str = "order"
     min_spend: Mapping[str, int] = field(default_factory=dict)
@@ -225,7 +229,7 @@ class Boost:
 
     id: str
     factors: Mapping[str, tuple[int, int]]
-    filter: Filter = Filter()
+    filter: Filter = NO_FILTER
     valid_from: Instant = 0
     valid_until: Instant = NEVER
     days: Callable[[Any], bool] | None = None
@@ -296,13 +300,15 @@ class Basis:
     prepaid: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """One immutable version of the programme.
 
     ``wait`` is how long a refund waits for its purchase; ``transfers`` whether members may transfer
     points; ``rules_by_event`` indexes rules by ``purchase``, ``enrolled``, and
-    ``engagement:<kind>`` (``engagement:`` holds those for every kind).
+    ``engagement:<kind>`` (``engagement:`` holds those for every kind). ``successors`` says, under
+    ``levels``, ``currencies`` and ``rewards``, what takes the place of names that earlier versions
+    had and this one does not.
     """
 
     name: str
@@ -323,3 +329,4 @@ class Program:
     rewards: Mapping[str, Reward] = field(default_factory=dict)
     wait: Span = Span(days=30)
     transfers: bool = False
+    successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.loyalty.domain.account import Lot
+from services.loyalty.domain.accrual import count_qualifying
 from services.loyalty.domain.activity import Refunded
-from services.loyalty.domain.calendar import NEVER, local_date
+from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.earning import count_qualifying
 from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
@@ -439,9 +439,8 @@ def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: str
 
 def _give_back_limits(draft: Draft, posting: Posting, points: int, *, whole: bool) -> None:
     """Gives limits and caps back to the period from which they were taken."""
-    today = local_date(draft.effective_at, draft.tz)
     for key, times, _ in posting.counters:
-        past = ended_before(key.rpartition("/")[2], today)
+        past = ended_before(key.rpartition("/")[2], draft.today)
         draft.count(key, -times if whole else 0, -points, past=past)
 
 

@@ -1,0 +1,191 @@
+"""Posting an accrual: into its lot, pending or available, or into its qualifying window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from services.loyalty.domain.account import Lot
+from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.periods import activation_at, after_span, expiry_at, window_key
+from services.loyalty.domain.program import Currency, Pending
+from services.loyalty.domain.receipt import Posting
+
+
+def accrue(
+    draft: Draft,
+    currency: str,
+    points: int,
+    *,
+    cause: str,
+    order: str = "",
+    pending: Pending | None = None,
+) -> tuple[list[tuple[str, int]], str]:
+    """Posts an accrual into its lot, or its qualifying window; answers the lots entered and the
+    window.
+    """
+    terms = draft.program.currencies[currency]
+    if terms.qualifies:
+        return _accrue_qualifying(draft, terms, points, cause=cause, order=order, pending=pending)
+    activates_at, awaits = _activation(draft, pending, order)
+    if not activates_at:
+        expires_at = _expires_at(draft, terms, draft.occurred_at)
+        key = draft.credit(
+            "accrual",
+            currency,
+            points,
+            from_bucket="issuance",
+            issued=draft.month,
+            expires_at=expires_at,
+            cause=cause,
+            order=order,
+        )
+        return [(key, points)], ""
+    expires_at = (
+        0
+        if awaits and _counts_from_activation(terms)
+        else _expires_at(draft, terms, _start(draft, terms, activates_at))
+    )
+    lot = Lot(currency, draft.month, expires_at, activates_at, awaits, points, points)
+    draft.post(
+        "accrual",
+        currency,
+        points,
+        ("issuance", "pending"),
+        lot_to=lot.key,
+        cause=cause,
+        order=order,
+    )
+    return [(draft.put(lot), points)], ""
+
+
+def _counts_from_activation(terms: Currency) -> bool:
+    return terms.expiry is not None and terms.expiry.counted_from == "activated"
+
+
+def _start(draft: Draft, terms: Currency, activates_at: Instant) -> Instant:
+    return activates_at if _counts_from_activation(terms) else draft.occurred_at
+
+
+def _activation(draft: Draft, pending: Pending | None, order: str) -> tuple[Instant, str]:
+    """When pending points become available and what they await: (0, "") where they do so at once.
+
+    For a lot that awaits its delivery the instant is that of its cancellation if none comes.
+    """
+    if pending is None:
+        return 0, ""
+    if pending.until_delivered:
+        return max(
+            after_span(draft.occurred_at, pending.cancel_after, draft.tz), draft.effective_at + 1
+        ), order
+    at = activation_at(pending, draft.occurred_at, draft.tz)
+    return (at, "") if at > draft.effective_at else (0, "")
+
+
+def _expires_at(draft: Draft, terms: Currency, start: Instant) -> Instant:
+    """The end of the points' life; what is past already lives on for the currency's ``late`` span,
+    if it has one.
+    """
+    if terms.expiry is None:
+        return NEVER
+    at = expiry_at(terms.expiry, start, draft.tz)
+    if at <= draft.effective_at and (terms.late.months or terms.late.days):
+        return after_span(draft.effective_at, terms.late, draft.tz)
+    return at
+
+
+def expires_when_activated(draft: Draft, currency: str, at: Instant) -> Instant:
+    """The end of life of points that count it from an activation which happens now."""
+    terms = draft.program.currencies[currency]
+    return NEVER if terms.expiry is None else expiry_at(terms.expiry, at, draft.tz)
+
+
+def window_lot(currency: str, window: str) -> str:
+    """The ledger's name of a qualifying window: ``status/2011-02``."""
+    return f"{currency}/{window}"
+
+
+def _accrue_qualifying(
+    draft: Draft, terms: Currency, points: int, *, cause: str, order: str, pending: Pending | None
+) -> tuple[list[tuple[str, int]], str]:
+    assert terms.window is not None
+    window = window_key(terms.window, draft.day, local_date(draft.enrolled_at, draft.tz))
+    activates_at, awaits = (
+        _activation(draft, pending, order) if terms.counts == "when_activated" else (0, "")
+    )
+    if activates_at:
+        lot = Lot(terms.name, window, NEVER, activates_at, awaits, points, points)
+        draft.post(
+            "accrual",
+            terms.name,
+            points,
+            ("issuance", "pending"),
+            lot_to=lot.key,
+            cause=cause,
+            order=order,
+        )
+        return [(draft.put(lot), points)], window
+    key = window_lot(terms.name, window)
+    draft.post(
+        "accrual",
+        terms.name,
+        points,
+        ("issuance", "available"),
+        lot_to=key,
+        cause=cause,
+        order=order,
+    )
+    count_qualifying(draft, terms.name, window, points)
+    return [(key, points)], window
+
+
+def count_qualifying(draft: Draft, currency: str, window: str, points: int) -> None:
+    """Changes the balance of a qualifying window, wherever it is kept now; it never falls below
+    zero.
+    """
+    held = draft.windows.setdefault(currency, {})
+    key = f"window:{currency}/{window}"
+    if window not in held and (key in draft.facts.history or key in draft.history):
+        was = draft.history.get(key) or draft.facts.history[key]
+        assert was[1] + points >= 0
+        draft.history[key] = [0, was[1] + points]
+        return
+    total = held.get(window, 0) + points
+    assert total >= 0
+    held[window] = total
+
+
+def announce_accrual(
+    draft: Draft, activity: str, postings: Sequence[Posting], order: str = ""
+) -> None:
+    """The event that says what an activity earned."""
+    if not postings:
+        return
+    told = [
+        {
+            "rule": posting.rule,
+            "currency": posting.currency,
+            "points": posting.points,
+            **_life(posting.lots[0][0]),
+        }
+        for posting in postings
+    ]
+    data: dict[str, Any] = {"activity": activity, "postings": told}
+    if order:
+        data["order"] = order
+    draft.announce("loyalty.points.accrued.v1", data)
+
+
+@lru_cache(maxsize=16384)
+def _life(key: str) -> dict[str, str]:
+    """What a lot's name says of its points' life, for people."""
+    life: dict[str, str] = {}
+    parts = key.split("/", 3)
+    if len(parts) > 2 and int(parts[2]) not in (0, NEVER):
+        life["expires_at"] = rfc3339(int(parts[2]))
+    if len(parts) > 3:
+        awaits = parts[3].startswith("d")
+        life["available"] = "when delivered" if awaits else rfc3339(int(parts[3][1:]))
+    return life

@@ -1,7 +1,7 @@
 """Money: decimal strings in contracts, integer minor units inside (ISO 4217).
 
-An amount is never a float. ``12.34 GBP`` is 1234, ``1200 JPY`` is 1200 and ``1.234 KWD`` is 1234: the exponent of the
-currency says how many decimal places a minor unit has.
+An amount is never a float. ``12.34 GBP`` is 1234, ``1200 JPY`` is 1200 and ``1.234 KWD`` is 1234:
+the exponent of the currency says how many decimal places a minor unit has.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 _TWO_PLACES = """
-AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
-CNY COP COU CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF
-IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV
-MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD
-SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG ZWL
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD
+CDF CHE CHF CHW CNY COP COU CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP
+GMD GTQ GYD HKD HNL HRK HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD
+MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR
+PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP
+TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG ZWL
 """
 _NO_PLACES = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF"
 _THREE_PLACES = "BHD IQD JOD KWD LYD OMR TND"
@@ -24,9 +25,10 @@ EXPONENTS: dict[str, int] = {
     for places, codes in ((0, _NO_PLACES), (2, _TWO_PLACES), (3, _THREE_PLACES), (4, _FOUR_PLACES))
     for code in codes.split()
 }
-"""Decimal places of a minor unit by ISO 4217 code, with codes withdrawn since 2020 (old purchases still name them).
+"""Decimal places of a minor unit by ISO 4217 code.
 
-Metals, funds without a minor unit and test codes are left out: nobody pays in them.
+Codes withdrawn since 2020 are here, because old purchases still name them; metals, test codes and
+whatever else nobody pays in are not.
 """
 
 _AMOUNT = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,4})?", re.ASCII)
@@ -41,7 +43,7 @@ class UnknownCurrency(ValueError):
 
 
 class ImpossibleAmount(ValueError):
-    """Text that is no amount of its currency: not a plain decimal, negative, too large or with too many places."""
+    """Text that is no amount of its currency: no plain decimal, too large, or too many places."""
 
     def __init__(self, text: str, currency: str, reason: str) -> None:
         super().__init__(f"{text!r} is not an amount in {currency}: {reason}")
@@ -63,26 +65,31 @@ def exponent_of(currency: str) -> int:
 
 
 def minor_units(text: str, currency: str) -> int:
-    """The amount that a plain decimal (``12``, ``12.3``, ``12.34``; no sign, no exponent, no grouping) stands for.
+    """The amount that a plain decimal stands for: ``12``, ``12.3`` or ``12.34``.
 
-    Nothing is rounded: a place that the currency does not have is refused, even a zero. Whole units have at most twelve
-    digits, so that sums stay far inside 64 bits.
+    There is no sign, no exponent and no grouping. Nothing is rounded: a place that the currency
+    does not have is refused, even a zero. Whole units have at most twelve digits, so that sums stay
+    far inside 64 bits.
 
     Raises:
         UnknownCurrency: not a code of ISO 4217.
         ImpossibleAmount: not an amount of that currency.
     """
     places = exponent_of(currency)
-    if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
-        raise ImpossibleAmount(text, currency, "write a plain decimal such as 12.34, of at most twelve whole digits")
+    if not isinstance(text, str) or not _AMOUNT.fullmatch(text):  # type: ignore[redundant-expr]  # JSON may hold anything
+        raise ImpossibleAmount(
+            text, currency, "write a plain decimal such as 12.34, of at most twelve whole digits"
+        )
     whole, _, fraction = text.partition(".")
     if len(fraction) > places:
-        raise ImpossibleAmount(text, currency, f"it has {len(fraction)} decimal places, {currency} has {places}")
+        raise ImpossibleAmount(
+            text, currency, f"it has {len(fraction)} decimal places, {currency} has {places}"
+        )
     return int(whole + fraction.ljust(places, "0"))
 
 
 def decimal_text(amount: int, currency: str) -> str:
-    """The amount as a decimal string with all places of its currency: 1234 GBP is ``12.34``, -5 GBP is ``-0.05``.
+    """The amount with all places of its currency: 1234 GBP is ``12.34``, -5 GBP is ``-0.05``.
 
     Raises:
         UnknownCurrency: not a code of ISO 4217.

@@ -30,7 +30,9 @@ from services.loyalty.domain.money import (
         ("999999999999.99", "GBP", 99999999999999),
     ],
 )
-def test_a_decimal_string_is_read_in_the_places_of_its_currency(text: str, currency: str, amount: int) -> None:
+def test_a_decimal_string_is_read_in_the_places_of_its_currency(
+    text: str, currency: str, amount: int
+) -> None:
     assert minor_units(text, currency) == amount
 
 

@@ -1,0 +1,263 @@
+"""From a checked document to the programme that decisions use: nothing in it is parsed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
+from services.loyalty.domain.consistency import least_days, occasion_of
+from services.loyalty.domain.notation import Dates, Points
+from services.loyalty.domain.program import (
+    NO_FILTER,
+    Basis,
+    Boost,
+    Boosts,
+    Cap,
+    Currency,
+    Expiry,
+    Filter,
+    Gift,
+    Give,
+    Level,
+    Pending,
+    Program,
+    Rate,
+    Reward,
+    Rule,
+    Span,
+    Tiers,
+)
+from services.loyalty.domain.recurrence import Recurrence
+from services.loyalty.domain.sections import (
+    BasisSection,
+    BoostSection,
+    Choice,
+    CurrencySection,
+    Document,
+    EarnSection,
+    ExpiresSection,
+    GiftSection,
+    LinesSection,
+    PendingSection,
+    TiersSection,
+)
+
+_NOTICES = (30, 7)
+"""Days ahead of an expiry on which members are told where the document does not say."""
+
+
+def compile_program(document: Document, *, version: int, digest: str = "") -> Program:
+    """The programme that a document makes as its ``version``; ``digest`` names the text it was."""
+    zone = document.timezone
+    rules = tuple(_rule(name, rule, zone) for name, rule in document.earn.items())
+    return Program(
+        name=document.program,
+        version=version,
+        holds_from=from_datetime(document.holds_from.replace(tzinfo=zone)),
+        zone=zone,
+        currencies={name: _currency(name, one) for name, one in document.currencies.items()},
+        digest=digest,
+        names=document.names,
+        basis=_basis(document.spend.basis),
+        exclude=_filter(_excluded(document.spend.exclude)),
+        tiers=_tiers(document.tiers) if document.tiers else None,
+        rules=rules,
+        rules_by_event=_by_event(rules),
+        boosts=_boosts(document, rules, zone),
+        gifts=tuple(_gift(name, gift) for name, gift in document.gifts.items()),
+        caps=tuple(
+            Cap(currency, points, cap.per)
+            for cap in document.caps
+            for currency, points in (cap.model_extra or {}).items()
+        ),
+        rewards={
+            name: Reward(
+                name,
+                cost=one.cost.points if one.cost else 0,
+                currency=one.cost.currency if one.cost else "",
+                gift_only=one.gift_only,
+                tier=frozenset(one.tier or ()),
+                names=one.names,
+            )
+            for name, one in document.rewards.items()
+        },
+        wait=document.refund_without_purchase.wait,
+        transfers=document.transfers.allowed,
+        successors={
+            "levels": document.successors.levels,
+            "currencies": document.successors.currencies,
+            "rewards": document.successors.rewards,
+        },
+    )
+
+
+def _currency(name: str, section: CurrencySection) -> Currency:
+    return Currency(
+        name,
+        qualifies=section.qualifies,
+        worth=section.worth,
+        pending=_pending(section.pending),
+        expiry=_expiry(section.expires) if section.expires else None,
+        window=section.window,
+        counts=section.counts,
+        shortfall=section.refund_shortfall,
+        late=section.late,
+    )
+
+
+def _pending(section: PendingSection | None) -> Pending | None:
+    if section is None:
+        return None
+    if section.until:
+        return Pending(until_delivered=True, cancel_after=section.cancel_after or Span(days=60))
+    return Pending(section.for_ or Span(), exact=section.exact)
+
+
+def _expiry(section: ExpiresSection) -> Expiry:
+    notices = section.notice or [days for days in _NOTICES if days < least_days(section.after)]
+    return Expiry(
+        section.after, section.counted_from, section.at, tuple(sorted(notices, reverse=True))
+    )
+
+
+def _basis(section: BasisSection) -> Basis:
+    return Basis(
+        tax=section.tax == "included",
+        shipping=section.shipping == "included",
+        prepaid=section.paid_by_points_or_voucher == "included",
+    )
+
+
+def _tiers(section: TiersSection) -> Tiers:
+    levels = tuple(Level(name, one.from_, one.benefits) for name, one in section.levels.items())
+    year = Span(months=12)
+    at_end = section.at_end
+    return Tiers(
+        currency=section.by,
+        levels=levels,
+        kept=section.kept.for_ or year,
+        kept_until=section.kept.until or "",
+        grace=at_end.grace,
+        fall=at_end.fall,
+        new_level_kept=at_end.new_level_kept or section.kept.for_ or year,
+        warn_days=tuple(sorted(at_end.warn, reverse=True)),
+        refund=section.refund,
+    )
+
+
+# Rules and boosts ---------------------------------------------------------------------------------
+
+
+def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
+    gives = tuple(_give(currency, given) for currency, given in section.give.items())
+    has_rates = any(give.rates for give in gives)
+    valid_from, valid_until = _validity(section.valid, zone)
+    return Rule(
+        id=name,
+        event=section.event,
+        gives=gives,
+        of=section.kind or "",
+        filter=_choice(section),
+        round=section.round,
+        per=section.per,
+        min_spend={amount.currency: amount.minor for amount in section.min_spend or ()},
+        valid_from=valid_from,
+        valid_until=valid_until,
+        days=_days(section),
+        when=section.when,
+        condition=section.when.text if section.when else "",
+        limit=section.limit.limit if section.limit else None,
+        on_refund=section.on_refund or ("prorate" if has_rates else "revoke"),
+        pending=_pending(section.pending),
+    )
+
+
+def _give(currency: str, given: Iterable[Rate | int]) -> Give:
+    rates = {one.money: one for one in given if isinstance(one, Rate)}
+    return Give(currency, rates, sum(one for one in given if isinstance(one, int)))
+
+
+def _by_event(rules: Iterable[Rule]) -> Mapping[str, tuple[Rule, ...]]:
+    index: dict[str, list[Rule]] = {}
+    for rule in rules:
+        key = f"engagement:{rule.of}" if rule.event == "engagement" else rule.event
+        index.setdefault(key, []).append(rule)
+    return {key: tuple(found) for key, found in index.items()}
+
+
+def _boosts(document: Document, rules: Iterable[Rule], zone: ZoneInfo) -> Boosts:
+    section = document.boosts
+    with_rates = (rule.id for rule in rules if any(give.rates for give in rule.gives))
+    named: Mapping[str, BoostSection] = section.model_extra or {}
+    return Boosts(
+        tuple(_boost(name, boost, zone) for name, boost in named.items()),
+        section.stacking,
+        frozenset(section.applies_to or with_rates),
+    )
+
+
+def _boost(name: str, section: BoostSection, zone: ZoneInfo) -> Boost:
+    valid_from, valid_until = _validity(section.valid, zone)
+    return Boost(
+        name,
+        factors=dict(section.model_extra or {}),
+        filter=_choice(section),
+        valid_from=valid_from,
+        valid_until=valid_until,
+        days=_days(section),
+        when=section.when,
+        condition=section.when.text if section.when else "",
+    )
+
+
+def _choice(section: Choice) -> Filter:
+    kept: dict[str, frozenset[Any]] = {
+        key: frozenset(items)
+        for key in Filter.__dataclass_fields__
+        if not key.startswith("exclude_") and (items := getattr(section, key))
+    }
+    return _filter({**kept, **_excluded(section.exclude)})
+
+
+def _filter(lists: Mapping[str, frozenset[Any]]) -> Filter:
+    return Filter(**lists) if lists else NO_FILTER
+
+
+def _excluded(section: LinesSection) -> dict[str, frozenset[str]]:
+    lists = {"sku": section.sku, "category": section.category, "brand": section.brand}
+    return {f"exclude_{key}": frozenset(items) for key, items in lists.items() if items}
+
+
+def _validity(valid: Dates | None, zone: ZoneInfo) -> tuple[Instant, Instant]:
+    """From the first midnight until before the midnight after the last day."""
+    if valid is None:
+        return 0, NEVER
+    start = midnight(valid.first, zone) if valid.first else 0
+    end = midnight(valid.last + timedelta(days=1), zone) if valid.last else NEVER
+    return start, end
+
+
+def _days(section: Choice) -> Recurrence | None:
+    if section.days is None:
+        return None
+    return section.days.anchored(section.valid.first if section.valid else None)
+
+
+# Gifts --------------------------------------------------------------------------------------------
+
+
+def _gift(name: str, section: GiftSection) -> Gift:
+    return Gift(
+        id=name,
+        occasion=occasion_of(name, section),
+        points={one.currency: one.points for one in section.give if isinstance(one, Points)},
+        rewards=tuple(one for one in section.give if isinstance(one, str)),
+        member_for=section.member_for,
+        at_most_once_in=section.at_most_once_in,
+        leap_day=section.leap_day,
+        settled=30 if section.date_known_for is None else section.date_known_for,
+        years=section.every or 1,
+    )

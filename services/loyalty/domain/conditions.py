@@ -1,0 +1,250 @@
+"""Conditions: what structural filters cannot say, in CEL (the Common Expression Language).
+
+A condition sees integers, text, truth values and lists of them; money is in minor units, and there
+is no clock. It is compiled twice when a document is read: against typed lines, so that a misspelt
+field or a comparison of text with a number is found where it stands, and for evaluation, where
+lines are plain mappings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+from google.protobuf import descriptor_pb2, descriptor_pool
+
+from services.loyalty.domain.mistakes import Misread, one_of
+
+MAX_CHARACTERS = 2_000
+
+_T = cel.Type
+_PROTO = descriptor_pb2.FieldDescriptorProto
+_LINE_TYPE = "loyalty.Line"
+
+LINE_FIELDS: dict[str, Any] = {
+    "position": 0,
+    "sku": "",
+    "category": "",
+    "brand": "",
+    "quantity": 0,
+    "unit_price": 0,
+    "paid": 0,
+    "spend": 0,
+}
+"""Fields of a line. ``paid`` is its cost after every discount, ``spend`` the part that can earn."""
+
+NEUTRAL: dict[str, Any] = {
+    "order.total": 0,
+    "order.lines": [],
+    "order.channel": "",
+    "order.store": "",
+    "order.payment": "",
+    "order.currency": "",
+    "order.shipping": 0,
+    "member.tier": "",
+    "member.purchases": 0,
+    "member.segments": [],
+    "member.days_enrolled": 0,
+    "engagement.kind": "",
+    "engagement.channel": "",
+    "engagement.about": "",
+}
+"""Every variable, with what it is where an activity says nothing of it: 0, "" or an empty list.
+
+``order.total`` is the spend of the order, ``member.tier`` the level held when the activity
+occurred, and ``member.purchases`` counts the purchase at hand.
+"""
+
+
+class ConditionError(Exception):
+    """A condition that cannot be evaluated over one activity, such as an order without lines."""
+
+    code = "condition_error"
+
+    def __init__(self, condition: str, reason: str) -> None:
+        super().__init__(f"{condition}: {reason}")
+        self.condition = condition
+        self.reason = reason
+
+
+class Activation:
+    """The variables of one activity, bound once and read by every condition."""
+
+    __slots__ = ("bound",)
+
+    def __init__(self, bound: Any) -> None:
+        self.bound = bound
+
+
+def activation(
+    *,
+    order: Mapping[str, Any] | None = None,
+    member: Mapping[str, Any] | None = None,
+    engagement: Mapping[str, Any] | None = None,
+) -> Activation:
+    """Binds the fields of one activity, named as in :data:`NEUTRAL` without their prefix.
+
+    Lines are mappings, and fields that are not given are neutral. It costs some microseconds: make
+    one per activity, when the first rule asks for it.
+    """
+    values = dict(NEUTRAL)
+    for prefix, fields in (("order.", order), ("member.", member), ("engagement.", engagement)):
+        if fields:
+            for name, value in fields.items():
+                values[prefix + name] = value
+    return Activation(_runtime().Activation(values))
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition. Two are equal where their texts are."""
+
+    text: str
+    _expression: Any = field(repr=False, compare=False)
+
+    def __call__(self, bound: Activation) -> bool:
+        """Whether it holds.
+
+        Raises:
+            ConditionError: it cannot be evaluated over these values.
+        """
+        result = self._expression.eval(bound.bound).value()
+        if isinstance(result, bool):
+            return result
+        raise ConditionError(self.text, str(result))
+
+
+def read_condition(text: str) -> Condition:
+    """Compiles a condition and checks its types.
+
+    Raises:
+        Misread: not CEL, an unknown variable or field, types that do not fit, or not true or false.
+    """
+    stripped = text.strip()
+    if not stripped or len(stripped) > MAX_CHARACTERS:
+        raise Misread(
+            f"a condition has 1 to {MAX_CHARACTERS} characters",
+            "Write it like order.total >= 20000",
+        )
+    checked = _compile(_typed(), stripped)
+    if checked.return_type() != _T.BOOL:
+        raise Misread(
+            f"{stripped!r} is not true or false but {checked.return_type().name().lower()}",
+            "Compare it with something, as in order.total >= 20000",
+        )
+    return Condition(stripped, _compile(_runtime(), stripped))
+
+
+def failure_on(condition: Condition, samples: Sequence[tuple[str, Activation]]) -> str:
+    """The first sample on which a condition cannot be evaluated, and why; empty for none."""
+    for name, sample in samples:
+        try:
+            condition(sample)
+        except ConditionError as error:
+            return f"it fails for {name}: {error.reason}"
+    return ""
+
+
+@lru_cache(maxsize=8)
+def samples_of(event: str) -> tuple[tuple[str, Activation], ...]:
+    """Activities of an event (``purchase``, ``engagement``, ``enrolled``) to try conditions on."""
+    member = {"tier": "basic", "purchases": 1, "segments": ["one"], "days_enrolled": 400}
+    newcomer = {"tier": "basic"}
+    if event == "purchase":
+        order = {
+            "total": 3450, "channel": "web", "store": "1", "payment": "card",
+            "currency": "GBP", "shipping": 495,
+        }  # fmt: skip
+        lines = [_sample_line(1), _sample_line(2), _sample_line(3)]
+        return (
+            ("an order of three lines", activation(order={**order, "lines": lines}, member=member)),
+            (
+                "an order of one line",
+                activation(order={**order, "lines": lines[:1]}, member=member),
+            ),
+            ("an order without lines", activation(order={"currency": "GBP"}, member=newcomer)),
+        )
+    if event == "engagement":
+        about = {"kind": "product.reviewed", "channel": "app", "about": "22423"}
+        return (
+            ("an engagement", activation(engagement=about, member=member)),
+            ("a newcomer's engagement", activation(engagement=about, member=newcomer)),
+        )
+    return (("an enrolment", activation(engagement={"channel": "web"}, member=newcomer)),)
+
+
+def _sample_line(position: int) -> dict[str, Any]:
+    return {
+        "position": position, "sku": "22423", "category": "kitchen", "brand": "harbour",
+        "quantity": position, "unit_price": 575, "paid": 575 * position, "spend": 575 * position,
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _runtime() -> Any:
+    """The environment of evaluation, where a line is a mapping of its fields."""
+    return cel.NewEnv(variables=_variables(_T.Map(_T.STRING, _T.DYN)))
+
+
+@lru_cache(maxsize=1)
+def _typed() -> Any:
+    """The environment of the type check, where a line is a message with typed fields."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="loyalty/line.proto", package="loyalty", syntax="proto3"
+    )
+    message = file.message_type.add(name=_LINE_TYPE.rpartition(".")[2])
+    for number, (name, neutral) in enumerate(LINE_FIELDS.items(), start=1):
+        kind = _PROTO.TYPE_STRING if isinstance(neutral, str) else _PROTO.TYPE_INT64
+        message.field.add(name=name, number=number, type=kind, label=_PROTO.LABEL_OPTIONAL)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return cel.NewEnv(descriptor_pool=pool, variables=_variables(_T(_LINE_TYPE)))
+
+
+def _variables(line: Any) -> dict[str, Any]:
+    lists = {"order.lines": _T.List(line), "member.segments": _T.List(_T.STRING)}
+    return {
+        name: lists.get(name) or (_T.STRING if isinstance(neutral, str) else _T.INT)
+        for name, neutral in NEUTRAL.items()
+    }
+
+
+_COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
+_UNKNOWN_VARIABLE = re.compile(r"undeclared reference to '([\w.]+)'")
+_UNKNOWN_FIELD = re.compile(r"undefined field '(\w+)'")
+
+
+def _compile(environment: Any, text: str) -> Any:
+    try:
+        return environment.compile(text)
+    except RuntimeError as error:  # the binding raises nothing more precise
+        raise _misread(text, str(error)) from None
+
+
+def _misread(text: str, report: str) -> Misread:
+    complaints = _COMPLAINT.findall(report)
+    reason = "; ".join(
+        f"{_plain(message)} at line {line}, column {column} of the condition"
+        for line, column, message in complaints
+    )
+    return Misread(reason or f"{text!r} is not CEL: {report}", _remedy(report))
+
+
+def _plain(message: str) -> str:
+    return (
+        message.partition(" (in container")[0]
+        .partition(" expecting {")[0]
+        .removesuffix(f" not found in struct '{_LINE_TYPE}'")
+    )
+
+
+def _remedy(report: str) -> str:
+    if variable := _UNKNOWN_VARIABLE.search(report):
+        return one_of(NEUTRAL, variable[1])
+    if unknown := _UNKNOWN_FIELD.search(report):
+        return one_of(LINE_FIELDS, unknown[1])
+    return "Write CEL with money in minor units, as in order.total >= 20000 for 200.00 GBP"

@@ -1,0 +1,434 @@
+"""The programme document, section by section: its keys, their defaults, and what they mean.
+
+Only what a key means by itself is checked here; what spans several keys is for :mod:`consistency`.
+The descriptions are the reference that marketing reads, by way of the JSON Schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.loyalty.domain.written import (
+    AtMost,
+    Cost,
+    Count,
+    DateRange,
+    Days,
+    Duration,
+    Factor,
+    Given,
+    Id,
+    Kind,
+    Language,
+    LocalTime,
+    Money,
+    Name,
+    OneOrMore,
+    Positive,
+    Present,
+    Quota,
+    RecurringDays,
+    SomeDays,
+    SomeDuration,
+    Truth,
+    When,
+    Windowed,
+    Word,
+    Worth,
+    Years,
+    Zone,
+)
+
+
+def _key(description: str, *examples: Any, default: Any = None, alias: str | None = None) -> Any:
+    """A key that may be left out. Its default is written as the document would write it."""
+    shown = list(examples) or [default]
+    return Field(
+        default, validate_default=True, alias=alias, description=description, examples=shown
+    )
+
+
+def _must(description: str, *examples: Any, alias: str | None = None) -> Any:
+    """A key that has to be there."""
+    return Field(alias=alias, description=description, examples=list(examples))
+
+
+class Section(BaseModel):
+    """A mapping of known keys; any other is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class BasisSection(Section):
+    """Which money counts as spend."""
+
+    tax: Literal["included", "excluded"] = _key(
+        "Whether the tax contained in prices earns.", default="included"
+    )
+    shipping: Literal["included", "excluded"] = _key(
+        "Whether shipping earns; it is then shared by the lines that earn.", default="excluded"
+    )
+    paid_by_points_or_voucher: Literal["included", "excluded"] = _key(
+        "Whether the part paid by points, vouchers or gift cards earns.", default="excluded"
+    )
+
+
+class LinesSection(Section):
+    """Lines, by what they sell."""
+
+    sku: OneOrMore[Word] | None = _key("Stock codes, exactly as lines carry them.", ["POST"])
+    category: OneOrMore[Word] | None = _key("Categories.", ["gift-cards"])
+    brand: OneOrMore[Word] | None = _key("Brands.", ["harbour"])
+
+
+class SpendSection(Section):
+    """The money that earns: a line's share of what was paid, after every discount."""
+
+    basis: BasisSection = _key("Which money counts.", {"tax": "included"}, default={})
+    exclude: LinesSection = _key(
+        "Lines that never earn, such as postage and fees.", {"sku": ["POST", "DOT"]}, default={}
+    )
+
+
+class PendingSection(Section):
+    """How long points cannot be spent yet. Give either `for` or `until`."""
+
+    for_: SomeDuration | None = _key(
+        "How long after they were earned; rounded up to the next local midnight.",
+        "14 days",
+        alias="for",
+    )
+    exact: Truth = _key("With `for`: keep the time of day instead of rounding.", default="false")
+    until: Literal["delivered"] | None = _key("Until the order is delivered.", "delivered")
+    cancel_after: SomeDuration | None = _key(
+        "With `until`: how long to wait for the delivery before the points are cancelled; "
+        "60 days where it is left out.",
+        "60 days",
+    )
+
+
+class ExpiresSection(Section):
+    """When points expire."""
+
+    after: SomeDuration = _must("How long points live.", "12 months")
+    counted_from: Literal["earned", "activated"] = _key(
+        "Whether life begins when points are earned or when they can first be spent.",
+        default="earned",
+    )
+    at: Literal["exact", "end_of_month", "end_of_year"] = _key(
+        "Rounds the end up: to the next local midnight, or the end of its month or year.",
+        default="end_of_month",
+    )
+    notice: OneOrMore[SomeDays] | None = _key(
+        "How long ahead members are told. Where it is left out: 30 days and 7 days, "
+        "as far as points live longer than that.",
+        ["30 days", "7 days"],
+    )
+
+
+class CurrencySection(Section):
+    """A currency of points: one that can be spent, or one that counts towards tiers."""
+
+    worth: Worth | None = _key("What a point is worth, for the books.", "0.01 GBP")
+    pending: PendingSection | None = _key(
+        "How long points of a purchase cannot be spent yet; at once where it is left out.",
+        {"for": "14 days"},
+    )
+    expires: ExpiresSection | None = _key(
+        "When points expire; never where it is left out.", {"after": "12 months"}
+    )
+    refund_shortfall: Literal["arrears", "write_off", "pending_only"] = _key(
+        "What happens when a refund takes back points that were spent: they are owed and paid from "
+        "the next ones, forgiven and written off, or only pending ones are ever taken back.",
+        default="arrears",
+    )
+    late: Duration = _key(
+        "How long points live that had already expired when their purchase reached us; "
+        "0 days expires them at once.",
+        "7 days",
+        default="0 days",
+    )
+    qualifies: Truth = _key(
+        "Whether it counts towards tiers; it can then not be spent.", default="false"
+    )
+    window: Windowed | None = _key(
+        "With `qualifies`: the period over which points count. `rolling: 3 months` is the current "
+        "month and the two before it; `calendar_year`; `member_year`, from the enrolment's day.",
+        {"rolling": "12 months"},
+        "calendar_year",
+    )
+    counts: Literal["when_earned", "when_activated"] = _key(
+        "With `qualifies`: whether points count at once or when they are no longer pending.",
+        default="when_earned",
+    )
+
+
+class LevelSection(Section):
+    """A level of the tiers."""
+
+    from_: Count = _must("Points in the window from which it is reached.", "1000", alias="from")
+    benefits: dict[Id, Quota] = _key(
+        "What members of the level may have, and how often.",
+        {"priority-shipping": "unlimited", "free-upgrade": "2 per year"},
+        default={},
+    )
+
+
+class KeptSection(Section):
+    """How long a level is kept once reached. Give either `for` or `until`."""
+
+    for_: SomeDuration | None = _key("How long from reaching it.", "12 months", alias="for")
+    until: Literal["end_of_window", "end_of_next_window"] | None = _key(
+        "With a window of a calendar or member year: to the end of that year, or of the next.",
+        "end_of_next_window",
+    )
+
+
+class AtEndSection(Section):
+    """What happens when a level's period ends and the window does not allow the level again."""
+
+    grace: Duration = _key(
+        "Extra time in which reaching the level again keeps it.", "30 days", default="0 days"
+    )
+    fall: Literal["one_level", "to_qualified"] = _key(
+        "Whether members fall by one level, or to the one that their points allow.",
+        default="one_level",
+    )
+    new_level_kept: SomeDuration | None = _key(
+        "How long a level reached by falling is kept; as long as `kept` has it `for`, "
+        "else 12 months, where it is left out.",
+        "3 months",
+    )
+    warn: OneOrMore[SomeDays] = _key(
+        "How long before the end members are warned who would fall.", default=["30 days"]
+    )
+
+
+class TiersSection(Section):
+    """Tiers: reached the moment the window's balance allows, and kept for a period."""
+
+    by: Id = _must("The qualifying currency that decides.", "status")
+    levels: dict[Id, LevelSection] = _must(
+        "Levels, lowest first; the first is from 0 and everybody's.",
+        {"basic": {"from": "0"}, "gold": {"from": "5000"}},
+    )
+    kept: KeptSection = _key("How long a level is kept.", default={"for": "12 months"})
+    at_end: AtEndSection = _key("What happens at the end.", {"grace": "30 days"}, default={})
+    refund: Literal["undo_what_it_bought", "at_end"] = _key(
+        "What a refund does to the level that its own points reached: undo it at once, "
+        "or leave it until its period ends.",
+        default="undo_what_it_bought",
+    )
+
+
+class Choice(Section):
+    """What a rule or boost looks at. All that is given must hold; within a list, any one."""
+
+    sku: OneOrMore[Word] | None = _key("Only lines with these stock codes.", ["22423"])
+    category: OneOrMore[Word] | None = _key("Only lines of these categories.", ["garden"])
+    brand: OneOrMore[Word] | None = _key("Only lines of these brands.", ["harbour"])
+    exclude: LinesSection = _key("Not these lines.", {"category": ["sale"]}, default={})
+    channel: OneOrMore[Word] | None = _key("Only on these channels.", ["app"])
+    store: OneOrMore[Word] | None = _key("Only in these stores.", ["quay-1"])
+    payment: OneOrMore[Word] | None = _key("Only when paid in these ways.", ["card"])
+    tier: OneOrMore[Id] | None = _key("Only for members of these levels.", ["gold"])
+    segment: OneOrMore[Word] | None = _key(
+        "Only for members who were in one of these segments when it happened.", ["lapsed"]
+    )
+    nth: OneOrMore[Positive] | None = _key(
+        "Only for a member's purchases of these numbers; 1 is the first.", ["1"]
+    )
+    when: When | None = _key(
+        "A condition in CEL, for what the other keys cannot say. Money is in minor units.",
+        "order.lines.exists(l, l.quantity >= 6)",
+    )
+    valid: DateRange | None = _key(
+        "From the first day until the end of the last, in the programme's time zone.",
+        "2011-03-01/2011-05-31",
+    )
+    days: RecurringDays | None = _key(
+        "Only on days that recur, by RFC 5545, in the programme's time zone.",
+        "FREQ=MONTHLY;BYMONTHDAY=8",
+    )
+
+
+class EarnSection(Choice):
+    """An earning rule: what happens, and what it gives."""
+
+    event: Literal["purchase", "engagement", "enrolled"] = _must("What it rewards.", "purchase")
+    kind: Kind | None = _key(
+        "With `event: engagement`: the kind of engagement; every kind where it is left out.",
+        "product.reviewed",
+    )
+    min_spend: OneOrMore[Money] | None = _key(
+        "The least spend of the lines that it looks at, in each currency of money.", "200.00 GBP"
+    )
+    give: dict[Id, OneOrMore[Given]] = _must(
+        "Per currency of points: a fixed number, or a rate for each currency of money.",
+        {"points": "1 per 1.00 GBP"},
+        {"points": "250"},
+    )
+    round: Literal["down", "half_up", "half_even"] = _key(
+        "How points are rounded to whole ones, once, after boosts.", default="down"
+    )
+    per: Literal["order", "line"] = _key(
+        "Whether rounding, and a fixed number, is for the order or for each line.", default="order"
+    )
+    limit: AtMost | None = _key(
+        "How many times, or points, a member gets at most in a period.", "1 per month"
+    )
+    on_refund: Literal["revoke", "prorate", "keep"] | None = _key(
+        "What a refund takes back: all once the least spend is no longer kept, the refunded share, "
+        "or nothing while a line is kept. Rates are prorated and fixed numbers revoked where it "
+        "is left out.",
+        "revoke",
+    )
+    pending: PendingSection | None = _key(
+        "How long these points cannot be spent yet, instead of what their currency says.",
+        {"for": "30 days"},
+    )
+
+
+class BoostSection(Choice):
+    """A multiplier: what it looks at, and a factor by currency of points, as in `points: x2`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Factor] = Field(init=False)
+
+
+class BoostsSection(Section):
+    """Multipliers of what rules give. Every other key names a boost."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, BoostSection] = Field(init=False)
+
+    stacking: Literal["best", "add", "multiply"] = _key(
+        "What several at once make: x2 and x3 make x3 (best), x4 (add) or x6 (multiply).",
+        default="best",
+    )
+    applies_to: OneOrMore[Id] | None = _key(
+        "The earning rules that they multiply; all that give a rate where it is left out.",
+        ["base"],
+    )
+
+
+class GiftSection(Section):
+    """What an occasion of a member gives."""
+
+    occasion: Literal["birthday", "anniversary"] | None = _key(
+        "The occasion; the gift's own name where that is one. The anniversary is the enrolment's.",
+        "birthday",
+    )
+    give: OneOrMore[Present] = _must(
+        "Points, and rewards by name.", ["200 points", "birthday-treat"]
+    )
+    leap_day: Literal["feb_28", "mar_1"] = _key(
+        "When 29 February is celebrated in other years.", default="feb_28"
+    )
+    member_for: Duration = _key("The least time since enrolment.", "30 days", default="30 days")
+    at_most_once_in: SomeDays = _key(
+        "The least time between two of them, whatever happens to the date.", default="300 days"
+    )
+    date_known_for: Days | None = _key(
+        "With `birthday`: how long before it the date must have been known and unchanged, "
+        "else it waits a year; 30 days where it is left out.",
+        "30 days",
+    )
+    every: Years | None = _key(
+        "With `anniversary`: how many years apart; each year where it is left out.", "5 years"
+    )
+
+
+class CapSection(Section):
+    """A cap over all rules, as in `points: 10000, per: purchase`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Positive] = Field(init=False)
+
+    per: Literal["purchase", "day", "week", "month", "year", "lifetime"] = _must(
+        "The period, or one purchase.", "month"
+    )
+
+
+class RewardSection(Section):
+    """A reward of the catalogue."""
+
+    cost: Cost | None = _key("What it costs.", "500 points")
+    gift_only: Truth = _key("Whether it is only ever a gift; it has then no cost.", default="false")
+    tier: OneOrMore[Id] | None = _key("Only for members of these levels.", ["gold"])
+    names: dict[Language, Name] = _key("Its name by language.", {"en": "Free tea"}, default={})
+
+
+class RefundWithoutPurchaseSection(Section):
+    """What happens to a refund whose purchase has not reached us."""
+
+    wait: SomeDuration = _key("How long it waits for the purchase.", default="30 days")
+    then: Literal["drop"] = _key("What becomes of it then: it lapses.", default="drop")
+
+
+class TransfersSection(Section):
+    """Points given by one member to another."""
+
+    allowed: Truth = _key("Whether members may give points to each other.", default="false")
+
+
+class SuccessorsSection(Section):
+    """What takes the place of names that earlier versions had and this one does not."""
+
+    levels: dict[Id, Id] = _key("Dropped levels.", {"platinum": "gold"}, default={})
+    currencies: dict[Id, Id] = _key("Dropped currencies.", {"stars": "points"}, default={})
+    rewards: dict[Id, Id] = _key("Dropped rewards.", {"mug": "teapot"}, default={})
+
+
+class Document(Section):
+    """A loyalty programme, as its owner writes it."""
+
+    program: Id = _must("The programme's own name.", "harbour-rewards")
+    names: dict[Language, Name] = _key(
+        "Its name for people, by language (BCP 47).", {"en": "Harbour Rewards"}, default={}
+    )
+    holds_from: LocalTime = _must(
+        "From when this version holds, local to `timezone`; at least 60 s after its publication.",
+        "2010-12-01T00:00",
+    )
+    timezone: Zone = _must("The zone of every date and month here.", "Europe/London")
+    spend: SpendSection = _key("The money that earns.", {"basis": {}}, default={})
+    currencies: dict[Id, CurrencySection] = Field(
+        min_length=1,
+        description="Currencies of points.",
+        examples=[{"points": {}, "status": {"qualifies": "true", "window": "calendar_year"}}],
+    )
+    tiers: TiersSection | None = _key("Tiers, where there are any.", {"by": "status"})
+    earn: dict[Id, EarnSection] = _key(
+        "Earning rules by name.",
+        {"base": {"event": "purchase", "give": {"points": "1 per 1.00 GBP"}}},
+        default={},
+    )
+    boosts: BoostsSection = _key(
+        "Multipliers by name, and how they stack.",
+        {"gold-double": {"tier": ["gold"], "points": "x2"}},
+        default={},
+    )
+    gifts: dict[Id, GiftSection] = _key(
+        "Gifts by name.", {"birthday": {"give": ["200 points"]}}, default={}
+    )
+    caps: list[CapSection] = _key(
+        "The most points that all rules together give a member.",
+        [{"points": "10000", "per": "purchase"}],
+        default=[],
+    )
+    rewards: dict[Id, RewardSection] = _key(
+        "The catalogue by name.", {"five-off": {"cost": "500 points"}}, default={}
+    )
+    refund_without_purchase: RefundWithoutPurchaseSection = _key(
+        "Refunds before their purchase.", {"wait": "30 days"}, default={}
+    )
+    transfers: TransfersSection = _key("Points between members.", {"allowed": "true"}, default={})
+    successors: SuccessorsSection = _key(
+        "What takes the place of dropped names. An entry stays for good, because a member may have "
+        "been away for several versions.",
+        {"levels": {"platinum": "gold"}},
+        default={},
+    )

@@ -1,7 +1,7 @@
 """How Alembic reaches the database: over our own connection, one migrator at a time.
 
 The URL comes from the caller (:mod:`services.loyalty.db.migrate`), or, on Alembic's own command
-line, from ``LOYALTY_DATABASE_URL``.
+line, from ``LOYALTY_MIGRATION_DATABASE_URL`` or ``LOYALTY_DATABASE_URL``.
 """
 
 from __future__ import annotations
@@ -45,6 +45,11 @@ async def online(url: str) -> None:
         await engine.dispose()
 
 
+def _url_from_environment() -> str:
+    owner = os.environ.get("LOYALTY_MIGRATION_DATABASE_URL")
+    return owner or os.environ["LOYALTY_DATABASE_URL"]
+
+
 if context.is_offline_mode():
     raise SystemExit("migrations are run against a database, not written out as SQL")
-asyncio.run(online(context.config.attributes.get("url") or os.environ["LOYALTY_DATABASE_URL"]))
+asyncio.run(online(context.config.attributes.get("url") or _url_from_environment()))

@@ -18,8 +18,8 @@ from services.loyalty.domain.account import encode_account
 from services.loyalty.domain.activity import encode_body, kind_of
 from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
 from services.loyalty.domain.chain import JournalRow, link
-from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision
-from services.loyalty.domain.receipt import encode_receipt
+from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, LotTotals
+from services.loyalty.domain.receipt import Receipt, encode_receipt
 
 EVENT_LIMIT_BYTES = 256 * 1024
 """The largest data of one event or derived activity; what is larger is refused when recorded."""
@@ -172,22 +172,33 @@ def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
 
 def _documents(rows: Rows, member: str, decided: list[Decided]) -> None:
     """Receipts and history rows as the last Decision left them, lot totals as the sum of all."""
-    receipts: dict[str, str] = {}
-    lots: dict[str, list[int]] = {}
+    receipts: dict[str, Receipt] = {}
+    lots: dict[str, LotTotals] = {}
     history: dict[str, list[int]] = {}
     for each in decided:
         decision = each.decision
         for receipt in decision.receipts:
-            receipts[receipt.order] = encode_receipt(receipt).decode()
+            receipts[receipt.order] = receipt
         for key, more in decision.lots.items():
-            total = lots.setdefault(key, [0, 0, 0])
-            total[0] += more.taken_in
-            total[1] += more.expired
-            total[2] += more.reclaimed
-        history.update(decision.history)
-    rows.receipt.extend((member, order, doc) for order, doc in receipts.items())
-    rows.lot.extend((member, key, *total) for key, total in lots.items())
-    rows.history.extend((member, key, times, points) for key, (times, points) in history.items())
+            lots[key] = _sum(lots.get(key), more)
+        if decision.history:
+            history.update(decision.history)
+    for order, receipt in receipts.items():
+        rows.receipt.append((member, order, encode_receipt(receipt).decode()))
+    for key, total in lots.items():
+        rows.lot.append((member, key, total.taken_in, total.expired, total.reclaimed))
+    for key, (times, points) in history.items():
+        rows.history.append((member, key, times, points))
+
+
+def _sum(total: LotTotals | None, more: LotTotals) -> LotTotals:
+    if total is None:
+        return more
+    return LotTotals(
+        total.taken_in + more.taken_in,
+        total.expired + more.expired,
+        total.reclaimed + more.reclaimed,
+    )
 
 
 def _waiting(rows: Rows, member: str, decided: list[Decided]) -> None:

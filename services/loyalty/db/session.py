@@ -56,6 +56,10 @@ _RECEIPTS = _pairs("member_id, order_id, doc", "receipt", "order_id")
 _LOTS = _pairs("member_id, lot_key, taken_in, expired, reclaimed", "lot", "lot_key")
 _HISTORY = _pairs("member_id, key, times, points", "history", "key")
 _RECORDED = _pairs("member_id, event_digest, content_digest", "journal", "event_digest", "bytea")
+_DUE = (
+    f"SELECT {LOADED_COLUMNS} FROM account a LEFT JOIN profile p USING (member_id)"  # noqa: S608  constants
+    " WHERE a.due_at <= $1 ORDER BY a.due_at LIMIT $2 FOR NO KEY UPDATE OF a SKIP LOCKED"
+)
 _LEVELS = """
     SELECT q.member_id, q.at, t.level FROM unnest($1::text[], $2::timestamptz[]) AS q(member_id, at)
     CROSS JOIN LATERAL (
@@ -130,6 +134,10 @@ class PgSession:
     async def lock_accounts(self, members: Iterable[str]) -> dict[str, int]:
         rows = await self.connection.fetch(_LOCK, list(members))
         return {row[0]: row[1] for row in rows}
+
+    async def lock_due(self, until: Instant, limit: int) -> dict[str, Loaded]:
+        rows = await self.connection.fetch(_DUE, to_datetime(until), limit)
+        return {row[0]: loaded_from(row) for row in rows}
 
     async def latest_program_version(self) -> int:
         latest: int = await self.connection.fetchval(

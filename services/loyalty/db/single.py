@@ -1,0 +1,128 @@
+"""One account at a time without a lock: one SELECT, then one autocommit statement.
+
+The statement's first part advances the account only if it is still at the version that was read,
+and every other part selects from it. So either all of it happens or nothing, and whoever comes
+second reads again and decides again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import asyncpg
+
+from services.loyalty.application.store import Loaded, Write
+from services.loyalty.db import statements, tables
+from services.loyalty.db.rows import Row, Rows, rows_of
+from services.loyalty.db.session import LOADED_COLUMNS, loaded_from, translated
+from services.loyalty.db.statements import Statement
+from services.loyalty.domain.calendar import to_datetime
+
+
+class Answer(NamedTuple):
+    """What an idempotency key stands for: the digest of its request, and the response it got."""
+
+    key_digest: bytes
+    request_digest: bytes
+    status: int
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one request needs to decide, as of one instant of the database.
+
+    Attributes:
+        loaded: the account, or None before it was opened.
+        answer: the recorded answer to the request's idempotency key, if there is one.
+        program_version: the greatest published version, 0 before the first.
+    """
+
+    loaded: Loaded | None
+    answer: Answer | None
+    program_version: int
+
+
+_READ = f"""
+    SELECT {LOADED_COLUMNS}, i.key_digest, i.request_digest, i.status, i.response,
+        (SELECT coalesce(max(version), 0) FROM program_version)
+    FROM (SELECT $1::text COLLATE "C" AS member_id) m
+    LEFT JOIN account a USING (member_id)
+    LEFT JOIN profile p USING (member_id)
+    LEFT JOIN idempotency i ON i.member_id = $1 AND i.key_digest = $2::bytea
+"""  # noqa: S608  constants
+
+
+async def read_one(
+    connection: asyncpg.Connection, member: str, *, idempotency_key_digest: bytes | None = None
+) -> Snapshot:
+    """One member's account with what the request names, all from one SELECT."""
+    row = await connection.fetchrow(_READ, member, idempotency_key_digest)
+    return Snapshot(
+        loaded=None if row[0] is None else loaded_from(row),
+        answer=None if row[8] is None else Answer(*row[8:12]),
+        program_version=row[12],
+    )
+
+
+async def write_one(
+    connection: asyncpg.Connection, write: Write, *, idempotency: Answer | None = None
+) -> bool:
+    """Records one account's Decisions, and the answer to the request, in one statement.
+
+    False: the account moved on since it was read, or another request took the idempotency key;
+    nothing was written, so read and decide again.
+
+    Raises:
+        AlreadyRecorded: an event of the Write is in the journal.
+        EventTooLarge: an event of the Write may not be published.
+    """
+    rows = rows_of((write,))
+    if idempotency:
+        at = to_datetime(write.account.recorded_at)
+        rows.idempotency.append((write.loaded.member, *idempotency, at))
+    taken = _taken(rows)
+    arguments = [column for name in taken for column in _columns(getattr(rows, name))]
+    try:
+        written = await connection.fetchval(_statement(taken), *arguments)
+    except asyncpg.UniqueViolationError as error:
+        if error.table_name == tables.idempotency.name:
+            return False
+        raise translated(error) from error
+    return written is not None
+
+
+_STATEMENTS: dict[str, Statement] = {
+    each.name: each
+    for each in (
+        statements.ACCOUNT,
+        statements.JOURNAL,
+        statements.LEDGER,
+        statements.OUTBOX,
+        *statements.OTHERS,
+    )
+}
+
+
+def _taken(rows: Rows) -> tuple[str, ...]:
+    return tuple(name for name in _STATEMENTS if getattr(rows, name))
+
+
+def _columns(rows: Sequence[Row]) -> Sequence[Row]:
+    return list(zip(*rows, strict=True))
+
+
+@lru_cache(maxsize=256)
+def _statement(names: tuple[str, ...]) -> str:
+    """One statement for the tables that get rows; the account comes first."""
+    account, *others = (_STATEMENTS[name] for name in names)
+    assert account is statements.ACCOUNT
+    parts = [f"written AS ({account.alone()} RETURNING t.member_id)"]
+    first = 1 + len(account.columns)
+    for other in others:
+        parts.append(f"{other.name}_ AS ({other.following('written', first)})")
+        first += len(other.columns)
+    return f"WITH {', '.join(parts)} SELECT member_id FROM written"  # noqa: S608  our own statements

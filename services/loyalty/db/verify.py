@@ -1,0 +1,342 @@
+"""Proving the books: every chain, lot, balance and total recomputed from the stored rows.
+
+Members are read in order, from one snapshot of the database, so it may run beside anything else;
+what is held in memory at a time is one member's rows.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import asyncpg
+import msgspec
+
+from services.loyalty.db.statements import columns_of
+from services.loyalty.db.tables import journal, ledger
+from services.loyalty.domain.account import Account, decode_account
+from services.loyalty.domain.activity import TransferReceived, TransferReturned, decode_body
+from services.loyalty.domain.books import Difference, MemberBooks, differences, impossible
+from services.loyalty.domain.chain import GENESIS, JournalRow, link
+from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.ledger import LedgerEntry
+
+CHECKED = (
+    "every link of every member's chain, over all columns of journal and ledger",
+    "seqs without a gap, entries without a gap and with their journal row",
+    "every entry's points and buckets, and no balance below zero that may not be",
+    "lots, windows, arrears and totals of lots against the entries",
+    "head, seq, status, tier and parked activities of every account",
+    "the trial balance, and points in transit",
+)
+NOT_CHECKED = "a journal that was cut off at its end shows only against a checkpoint"
+
+_KEPT = 20
+_PREFETCH = 2000
+_JOURNAL_WIDTH = len(JournalRow._fields)
+_PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z, from which PostgreSQL counts
+
+
+def _ordered(columns: str, table: str, order: str = "") -> str:
+    """All rows of a table in member order, with a place for whose."""
+    return f"SELECT {columns} FROM {table} {{of}} ORDER BY member_id{order}"  # noqa: S608  our names
+
+
+_STREAMS = {
+    "account": _ordered("member_id, seq, status, tier, head, state", "account"),
+    "journal": _ordered(", ".join(columns_of(journal)), "journal", ", seq"),
+    "ledger": _ordered(", ".join(columns_of(ledger)), "ledger", ", seq, n"),
+    "lot": _ordered("member_id, lot_key, taken_in, expired, reclaimed", "lot"),
+    "history": _ordered("member_id, key, points", "history"),
+    "parked": _ordered("member_id, seq", "parked", ", seq"),
+    "level": _ordered(
+        "DISTINCT ON (member_id) member_id, level", "tier_history", ", since DESC, seq DESC"
+    ),
+}
+
+_Group = dict[str, list[asyncpg.Record]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A stored row that is not what the others say it must be.
+
+    ``seq`` is the journal row concerned, or the last one for what concerns the account as a whole;
+    ``member`` is empty for what concerns all together.
+    """
+
+    member: str
+    seq: int
+    what: str
+    expected: object
+    found: object
+
+    def __str__(self) -> str:
+        where = f"member {self.member}, seq {self.seq}" if self.member else "all members"
+        return f"{where}: {self.what}: expected {_shown(self.expected)}, found {_shown(self.found)}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was found, and how much was looked at.
+
+    Attributes:
+        wrong_count: how many wrong things were found; ``wrong`` holds the first few in order.
+        balances: points by currency and bucket over all members.
+        in_transit: by currency, points that left one member and have not reached another yet.
+        unrelayed: by currency, the part of them that still stands in the outbox.
+    """
+
+    members: int = 0
+    journal_rows: int = 0
+    ledger_rows: int = 0
+    wrong_count: int = 0
+    wrong: list[Wrong] = field(default_factory=list)
+    balances: dict[str, dict[str, int]] = field(default_factory=dict)
+    in_transit: dict[str, int] = field(default_factory=dict)
+    unrelayed: dict[str, int] = field(default_factory=dict)
+    checked: tuple[str, ...] = CHECKED
+    not_checked: str = NOT_CHECKED
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.wrong_count
+
+    @property
+    def first(self) -> Wrong | None:
+        """The first wrong row, in the order of members and seqs."""
+        return self.wrong[0] if self.wrong else None
+
+    def add(self, wrong: Wrong) -> None:
+        """Counts a wrong row, and keeps it if it is one of the first."""
+        self.wrong_count += 1
+        if len(self.wrong) < _KEPT:
+            self.wrong.append(wrong)
+
+
+async def verify(
+    connection: asyncpg.Connection,
+    *,
+    member: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verdict:
+    """Recomputes everything that the ledger implies, for all members or for one.
+
+    ``progress`` gets members done and in all. Points in transit concern all members together, so
+    for one they are not looked at.
+    """
+    verdict = Verdict() if member is None else Verdict(checked=CHECKED[:-1])
+    totals: defaultdict[tuple[str, str], int] = defaultdict(int)
+    snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
+    async with _instants(connection), snapshot:
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        members = await connection.fetchval("SELECT count(*) FROM account")
+        async for each, rows in _by_member(connection, member):
+            books = _examine(verdict, each, rows)
+            for place, points in books.balances.items():
+                totals[place] += points
+            verdict.members += 1
+            if progress and not verdict.members % 100:
+                progress(verdict.members, members)
+        if member is None:
+            verdict.unrelayed = await _unrelayed(connection)
+    if progress:
+        progress(verdict.members, members)
+    _balance(verdict, totals)
+    if member is None:
+        _transit(verdict)
+    return verdict
+
+
+def _examine(verdict: Verdict, member: str, rows: _Group) -> MemberBooks:
+    """Checks one member and adds what is wrong to the verdict."""
+    books = MemberBooks()
+    entries = {
+        seq: [(entry[2], LedgerEntry(*entry[3:])) for entry in group]
+        for seq, group in groupby(rows["ledger"], key=lambda entry: entry[1])
+    }
+    verdict.journal_rows += len(rows["journal"])
+    verdict.ledger_rows += len(rows["ledger"])
+    head, last = GENESIS, 0
+    for row in rows["journal"]:
+        seq, stored = row[1], row[_JOURNAL_WIDTH]
+        if seq != last + 1:
+            verdict.add(Wrong(member, seq, "seq", last + 1, seq))
+        numbered = entries.pop(seq, [])
+        posted = [entry for _, entry in numbered]
+        expected = link(head, JournalRow(*row[:_JOURNAL_WIDTH]), posted)
+        if expected != stored:
+            verdict.add(Wrong(member, seq, _link_of(posted), expected, stored))
+        for difference in _entries(books, numbered):
+            verdict.add(Wrong(member, seq, *difference))
+        head, last = stored, seq
+    for seq, numbered in entries.items():
+        verdict.add(Wrong(member, seq, "entries without a journal row", 0, len(numbered)))
+    for difference in _account(books, rows, head, last):
+        verdict.add(Wrong(member, last, *difference))
+    return books
+
+
+def _link_of(entries: list[LedgerEntry]) -> str:
+    return f"link over the journal row and its {len(entries)} entries"
+
+
+def _entries(books: MemberBooks, numbered: list[tuple[int, LedgerEntry]]) -> Iterator[Difference]:
+    """What is wrong with the entries of one journal row, which are posted."""
+    for place, (n, entry) in enumerate(numbered):
+        if n != place:
+            yield Difference("number of an entry", place, n)
+        if refused := impossible(entry):
+            yield refused
+        books.post(entry)
+    for _, entry in numbered:
+        if overdrawn := books.overdrawn(entry):
+            yield overdrawn
+
+
+def _account(books: MemberBooks, rows: _Group, head: bytes, last: int) -> Iterator[Difference]:
+    """What is wrong with the account as a whole."""
+    if not rows["account"]:
+        yield Difference("account", "a row", None)
+        return
+    _, seq, status, tier, stored_head, text = rows["account"][0]
+    if (seq, stored_head) != (last, head):
+        yield Difference("seq and head of the account", (last, head), (seq, stored_head))
+    try:
+        state = decode_account(text)
+    except msgspec.MsgspecError as error:
+        yield Difference("working state", "a document", str(error))
+        return
+    yield from _mirrored(state, rows, seq, status, tier)
+    lots = {row[1]: LotTotals(row[2], row[3], row[4]) for row in rows["lot"]}
+    yield from differences(books, state, lots, {row[1]: row[2] for row in rows["history"]})
+
+
+def _mirrored(
+    state: Account, rows: _Group, seq: int, status: str, tier: str
+) -> Iterator[Difference]:
+    """Where columns and rows that repeat the working state do not."""
+    level = rows["level"][0][1] if rows["level"] else ""
+    pairs = (
+        ("seq of the working state", seq, state.seq),
+        ("status", state.status, status),
+        ("tier", state.standing.level, tier),
+        ("latest level of the tier history", state.standing.level, level),
+        (
+            "parked activities",
+            sorted(each.seq for each in state.waiting),
+            [row[1] for row in rows["parked"]],
+        ),
+    )
+    for what, expected, found in pairs:
+        if expected != found:
+            yield Difference(what, expected, found)
+
+
+def _balance(verdict: Verdict, totals: dict[tuple[str, str], int]) -> None:
+    """The trial balance: over all buckets, every currency comes to nothing."""
+    for (currency, bucket), points in sorted(totals.items()):
+        verdict.balances.setdefault(currency, {})[bucket] = points
+    for currency, buckets in verdict.balances.items():
+        if total := sum(buckets.values()):
+            verdict.add(Wrong("", 0, f"trial balance of {currency}", 0, total))
+
+
+def _transit(verdict: Verdict) -> None:
+    """Points in transit are those on their way: in the outbox, or relayed and not consumed yet."""
+    for currency, buckets in verdict.balances.items():
+        if buckets.get("transit"):
+            verdict.in_transit[currency] = buckets["transit"]
+    for currency in sorted(verdict.in_transit.keys() | verdict.unrelayed.keys()):
+        least, found = verdict.unrelayed.get(currency, 0), verdict.in_transit.get(currency, 0)
+        if found < least:
+            verdict.add(Wrong("", 0, f"{currency} in transit", f">= {least}", found))
+
+
+async def _unrelayed(connection: asyncpg.Connection) -> dict[str, int]:
+    """By currency, points of transfers that no relay has claimed yet."""
+    points: defaultdict[str, int] = defaultdict(int)
+    waiting = "SELECT data FROM outbox WHERE target IS NOT NULL AND claim IS NULL"
+    async for row in connection.cursor(waiting, prefetch=_PREFETCH):
+        body = decode_body(row[0])
+        if isinstance(body, TransferReceived | TransferReturned):
+            points[body.currency] += sum(lot.points for lot in body.lots)
+    return dict(points)
+
+
+async def _by_member(
+    connection: asyncpg.Connection, only: str | None
+) -> AsyncIterator[tuple[str, _Group]]:
+    """All rows of one member after the other, whichever table has some."""
+    of, arguments = ("", ()) if only is None else ("WHERE member_id = $1", (only,))
+    streams = {
+        name: _Stream(_grouped(connection, query.format(of=of), *arguments))
+        for name, query in _STREAMS.items()
+    }
+    for stream in streams.values():
+        await stream.advance()
+    while members := [s.member for s in streams.values() if s.member is not None]:
+        member = min(members)
+        yield member, {name: await stream.take(member) for name, stream in streams.items()}
+
+
+class _Stream:
+    """Rows of one query, ordered by their first column, handed out by member."""
+
+    def __init__(self, groups: AsyncIterator[tuple[str, list[asyncpg.Record]]]) -> None:
+        self.member: str | None = None
+        self._rows: list[asyncpg.Record] = []
+        self._groups = groups
+
+    async def advance(self) -> None:
+        try:
+            self.member, self._rows = await anext(self._groups)
+        except StopAsyncIteration:
+            self.member, self._rows = None, []
+
+    async def take(self, member: str) -> list[asyncpg.Record]:
+        if self.member != member:
+            return []
+        rows = self._rows
+        await self.advance()
+        return rows
+
+
+async def _grouped(
+    connection: asyncpg.Connection, query: str, *arguments: str
+) -> AsyncIterator[tuple[str, list[asyncpg.Record]]]:
+    rows: list[asyncpg.Record] = []
+    async for row in connection.cursor(query, *arguments, prefetch=_PREFETCH):
+        if rows and rows[0][0] != row[0]:
+            yield rows[0][0], rows
+            rows = []
+        rows.append(row)
+    if rows:
+        yield rows[0][0], rows
+
+
+@asynccontextmanager
+async def _instants(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Reads timestamps as instants: also those that no calendar holds, as a tampered row may."""
+    name = {"schema": "pg_catalog"}
+    await connection.set_type_codec(
+        "timestamptz",
+        encoder=lambda at: (at - _PG_EPOCH_US,),
+        decoder=lambda stored: stored[0] + _PG_EPOCH_US,
+        format="tuple",
+        **name,
+    )
+    try:
+        yield
+    finally:
+        await connection.reset_type_codec("timestamptz", **name)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.hex()[:16] + "…"
+    return str(value)

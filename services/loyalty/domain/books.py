@@ -1,0 +1,169 @@
+"""One member's books, kept from ledger entries alone, and how they compare with what is stored
+beside them.
+
+Balances, lots and their totals are a sum over entries; the working state, the totals of lots and
+the rows of closed windows are projections that must say the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from services.loyalty.domain.account import Account
+from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.ledger import MAY_BE_NEGATIVE, TRANSFERS, LedgerEntry
+
+_IN_LOTS = frozenset({"pending", "available", "held"})
+WINDOW_PREFIX = "window:"
+"""How the history key of a closed qualifying window begins; its lot's name follows."""
+
+
+class Difference(NamedTuple):
+    """Something that is stored otherwise than the entries say."""
+
+    what: str
+    expected: object
+    found: object
+
+
+class MemberBooks:
+    """Balances and lots of one member after the entries posted so far.
+
+    Attributes:
+        balances: points by (currency, bucket); what came in less what went out. lots: points that
+        are left by (bucket, lot), for the buckets whose points lie in lots. taken_in, expired,
+        reclaimed: points by lot that ever entered it while it could be spent, that
+            expired in it, and that left ``expired`` again.
+    """
+
+    def __init__(self) -> None:
+        self.balances: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.lots: defaultdict[tuple[str, str], int] = defaultdict(int)
+        self.taken_in: defaultdict[str, int] = defaultdict(int)
+        self.expired: defaultdict[str, int] = defaultdict(int)
+        self.reclaimed: defaultdict[str, int] = defaultdict(int)
+
+    def post(self, entry: LedgerEntry) -> None:
+        """Adds one entry."""
+        _, currency, points, source, target, lot_from, lot_to, _, _ = entry
+        self.balances[currency, source] -= points
+        self.balances[currency, target] += points
+        if source in _IN_LOTS:
+            self.lots[source, lot_from] -= points
+        elif source == "expired":
+            self.reclaimed[lot_from] += points
+        if target in _IN_LOTS:
+            self.lots[target, lot_to] += points
+            if target == "available":
+                self.taken_in[lot_to] += points
+        elif target == "expired":
+            self.expired[lot_from] += points
+
+    def overdrawn(self, entry: LedgerEntry) -> Difference | None:
+        """What the entry, already posted, took below zero that must not be there."""
+        currency, bucket, lot = entry.currency, entry.from_bucket, entry.lot_from
+        if bucket in MAY_BE_NEGATIVE:
+            return None
+        left, where = self.balances[currency, bucket], f"{bucket} {currency}"
+        if left >= 0 and bucket in _IN_LOTS:
+            left, where = self.lots[bucket, lot], f"{bucket} lot {lot}"
+        return Difference(f"balance of {where}", ">= 0", left) if left < 0 else None
+
+
+def impossible(entry: LedgerEntry) -> Difference | None:
+    """What no ledger may hold: points below one, or a kind that does not join these buckets."""
+    if entry.points <= 0:
+        return Difference("points of an entry", "> 0", entry.points)
+    if (entry.from_bucket, entry.to_bucket) not in TRANSFERS.get(entry.kind, ()):
+        pair = f"{entry.from_bucket} -> {entry.to_bucket}"
+        return Difference(f"buckets of {entry.kind}", "a pair that it may join", pair)
+    return None
+
+
+def differences(
+    books: MemberBooks,
+    account: Account,
+    totals: Mapping[str, LotTotals],
+    history: Mapping[str, int],
+) -> Iterator[Difference]:
+    """Where the working state and the rows beside it disagree with the entries.
+
+    ``totals`` are the lot rows, ``history`` the points of the history rows, of this member.
+    """
+    yield from _open_lots(books, account)
+    yield from _windows(books, account, history)
+    yield from _arrears(books, account)
+    yield from _totals(books, account, totals)
+
+
+def is_window(lot: str) -> bool:
+    """Whether a lot's name is that of a qualifying window: ``currency/window`` and nothing more."""
+    return lot.count("/") == 1
+
+
+def _open_lots(books: MemberBooks, account: Account) -> Iterator[Difference]:
+    stated: dict[tuple[str, str], int] = {}
+    for lot in account.lots:
+        stated["pending" if lot.activates_at else "available", lot.key] = lot.points
+    kept = {
+        place: points
+        for place, points in books.lots.items()
+        if points and place[0] != "held" and not is_window(place[1])
+    }
+    for place in sorted(stated.keys() | kept.keys()):
+        expected, found = kept.get(place, 0), stated.get(place, 0)
+        if expected != found:
+            yield Difference(f"{place[0]} lot {place[1]}", expected, found)
+
+
+def _windows(
+    books: MemberBooks, account: Account, history: Mapping[str, int]
+) -> Iterator[Difference]:
+    stated: defaultdict[str, int] = defaultdict(int)
+    for currency, windows in account.windows.items():
+        for window, points in windows.items():
+            stated[f"{currency}/{window}"] += points
+    for key, points in history.items():
+        if key.startswith(WINDOW_PREFIX):
+            stated[key.removeprefix(WINDOW_PREFIX)] += points
+    kept = {lot: points for (bucket, lot), points in books.lots.items() if is_window(lot)}
+    for lot in sorted(stated.keys() | kept.keys()):
+        expected, found = kept.get(lot, 0), stated.get(lot, 0)
+        if expected != found:
+            yield Difference(f"window {lot}", expected, found)
+
+
+def _arrears(books: MemberBooks, account: Account) -> Iterator[Difference]:
+    kept = {
+        currency: -points
+        for (currency, bucket), points in books.balances.items()
+        if bucket == "arrears"
+    }
+    for currency in sorted(kept.keys() | account.arrears.keys()):
+        expected, found = kept.get(currency, 0), account.arrears.get(currency, 0)
+        if expected != found:
+            yield Difference(f"arrears of {currency}", expected, found)
+
+
+def _totals(
+    books: MemberBooks, account: Account, totals: Mapping[str, LotTotals]
+) -> Iterator[Difference]:
+    """A lot's row and, while it is open, its working state together hold all that ever entered it.
+
+    A pending lot keeps no total of what entered: that goes on in the lot which it becomes.
+    """
+    opened = {lot.key: lot.taken_in for lot in account.lots}
+    lots = totals.keys() | opened.keys() | books.taken_in.keys() | books.expired.keys()
+    for lot in sorted(lot for lot in lots | books.reclaimed.keys() if not is_window(lot)):
+        row = totals.get(lot, LotTotals())
+        stated = {
+            "expired": (books.expired.get(lot, 0), row.expired),
+            "reclaimed": (books.reclaimed.get(lot, 0), row.reclaimed),
+        }
+        if lot.count("/") == 2:
+            stated["taken in"] = (books.taken_in.get(lot, 0), row.taken_in + opened.get(lot, 0))
+        for total, (expected, found) in stated.items():
+            if expected != found:
+                yield Difference(f"{total} of lot {lot}", expected, found)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from math import lcm
 from typing import Any
 
-from services.loyalty.domain import conditions
-from services.loyalty.domain.accrual import accrue
+from services.loyalty.domain import conditions, tiers
+from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
@@ -21,6 +21,28 @@ from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder
 
 _WHOLE = (1, 1)
+
+
+def fire(occasion: Occasion, rules: Sequence[Rule], activity: str) -> list[Posting]:
+    """Fires rules, says what they gave, and lets the tier follow what they posted."""
+    postings = earn(occasion, rules)
+    draft = occasion.draft
+    announce_accrual(draft, activity, postings, occasion.order)
+    if draft.program.tiers is None:
+        return postings
+    credited: dict[str, int] = {}
+    for posting in postings:
+        counts = posting.currency == draft.program.tiers.currency and _counted(posting)
+        if posting.window and counts:
+            credited[posting.window] = credited.get(posting.window, 0) + posting.points
+    for window, points in credited.items():
+        tiers.judge(draft, credited=points, window=window)
+    return postings
+
+
+def _counted(posting: Posting) -> bool:
+    """Whether qualifying points count already, and do not wait in a pending lot."""
+    return posting.lots[0][0].count("/") == 1
 
 
 def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:

@@ -1,0 +1,74 @@
+"""Enrolment, profile, segments, and the status of an account."""
+
+from __future__ import annotations
+
+from services.loyalty.domain import tiers
+from services.loyalty.domain.account import Membership, Standing
+from services.loyalty.domain.activity import (
+    Enrolled,
+    ProfileUpdated,
+    Segmented,
+    StatusChanged,
+)
+from services.loyalty.domain.calendar import NEVER
+from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.earning import fire
+from services.loyalty.domain.occasion import Occasion
+from services.loyalty.domain.refusal import Refusal
+
+
+def enrolment(draft: Draft, body: Enrolled) -> None:
+    if draft.account.enrolled_at:
+        raise Refusal("already_enrolled")
+    draft.status = "active"
+    draft.enrolled_at = draft.effective_at
+    tiers.enrol(draft)
+    draft.announce(
+        "loyalty.member.enrolled.v1", {"tier": draft.standing.level} if draft.standing.level else {}
+    )
+    occasion = Occasion(draft, channel=body.channel)
+    fire(occasion, draft.program.rules_by_event.get("enrolled", ()), "enrolment")
+
+
+def profile(draft: Draft, body: ProfileUpdated) -> None:
+    draft.announce("loyalty.member.updated.v1", {"fields": body.fields})
+
+
+def segment(draft: Draft, body: Segmented) -> None:
+    ends_at = body.ends_at or NEVER
+    others = [held for held in draft.segments if held.segment != body.segment]
+    draft.segments = (
+        others
+        if ends_at <= body.starts_at
+        else [*others, Membership(body.segment, body.starts_at, ends_at)]
+    )
+    draft.announce("loyalty.member.segmented.v1", {"segment": body.segment})
+
+
+def status(draft: Draft, body: StatusChanged) -> None:
+    if body.status == draft.account.status:
+        raise Refusal("status_unchanged", status=body.status)
+    if body.status in ("active", "suspended") and not draft.enrolled_at:
+        raise Refusal("not_enrolled")
+    if body.status in ("closed", "erased"):
+        forfeit(draft)
+        draft.standing, draft.segments, draft.gifts = Standing(), [], {}
+    elif draft.account.status == "closed":
+        tiers.enrol(draft)
+    draft.status = body.status
+    draft.announce(
+        f"loyalty.member.{_PAST[body.status]}.v1", {"reason": body.reason} if body.reason else {}
+    )
+
+
+_PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "erased": "erased"}
+
+
+def forfeit(draft: Draft) -> None:
+    for lot in draft.lots:
+        bucket = "pending" if lot.activates_at else "available"
+        draft.post("forfeiture", lot.currency, lot.points, (bucket, "forfeited"), lot_from=lot.key)
+        if not lot.activates_at:
+            draft.add_totals(lot.key, LotTotals(taken_in=lot.taken_in))
+    draft.lots = []

@@ -1,0 +1,197 @@
+"""Purchases, and what becomes of them: delivery, refund, cancellation and amendment."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from services.loyalty.domain import lots, refunds
+from services.loyalty.domain.activity import (
+    Amended,
+    Cancelled,
+    Delivered,
+    Line,
+    Purchased,
+    Refunded,
+)
+from services.loyalty.domain.basket import receipt_lines
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.earning import fire
+from services.loyalty.domain.occasion import Occasion
+from services.loyalty.domain.program import Program
+from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.refusal import Park, Refusal
+
+
+def purchase(draft: Draft, body: Purchased) -> None:
+    if draft.facts.receipt is not None:
+        raise Refusal("order_exists", order=body.order)
+    draft.purchases += 1
+    lines = receipt_lines(draft.program, body)
+    occasion = Occasion(
+        draft,
+        lines=body.lines,
+        receipt_lines=lines,
+        currency=body.currency,
+        order=body.order,
+        channel=body.channel,
+        store=body.store,
+        payment=body.payment,
+        shipping=body.shipping,
+    )
+    if occasion.total and not _has_rate(draft.program, body.currency):
+        raise Refusal("currency_without_rate", currency=body.currency)
+    postings = fire(occasion, draft.program.rules_by_event.get("purchase", ()), "purchase")
+    draft.receipts[body.order] = Receipt(
+        body.order,
+        body.currency,
+        draft.occurred_at,
+        draft.program.version,
+        draft.seq,
+        lines,
+        postings,
+    )
+
+
+@lru_cache(maxsize=256)
+def _has_rate(program: Program, money: str) -> bool:
+    """Whether any rule has a rate for a currency of money; a currency without one is refused, never
+    guessed.
+    """
+    rates = [
+        give.rates
+        for rule in program.rules_by_event.get("purchase", ())
+        for give in rule.gives
+        if give.rates
+    ]
+    return not rates or any(money in rate for rate in rates)
+
+
+def _receipt(draft: Draft, order: str) -> Receipt:
+    receipt = draft.facts.receipt
+    if receipt is None:
+        raise Park(order, "awaits_purchase")
+    return receipt
+
+
+def delivery(draft: Draft, body: Delivered) -> None:
+    receipt = _receipt(draft, body.order)
+    if receipt.delivered_at:
+        raise Refusal("already_delivered", order=body.order)
+    activated: dict[str, str] = {}
+    told: dict[str, int] = {}
+    for lot in [lot for lot in draft.lots if lot.awaits == body.order]:
+        activated[lot.key] = lots.activate(draft, lot, order=body.order)
+        told[lot.currency] = told.get(lot.currency, 0) + lot.points
+    draft.receipts[body.order] = refunds.deliver(draft, receipt, activated)
+    for currency, points in told.items():
+        draft.announce(
+            "loyalty.points.activated.v1",
+            {"currency": currency, "points": points, "order": body.order},
+        )
+
+
+def refund(draft: Draft, body: Refunded) -> None:
+    receipt = _receipt(draft, body.order)
+    if body.currency != receipt.currency:
+        raise Refusal("currency_mismatch", currency=receipt.currency)
+    known = {line.position for line in receipt.lines}
+    unknown = [item.position for item in body.lines if item.position not in known]
+    if unknown:
+        raise Refusal("unknown_line", positions=unknown)
+    refunds.reverse(draft, refunds.with_return(receipt, body), reason="refund")
+
+
+def cancellation(draft: Draft, body: Cancelled) -> None:
+    receipt = _receipt(draft, body.order)
+    if receipt.cancelled:
+        raise Refusal("already_cancelled", order=body.order)
+    refunds.reverse(draft, refunds.cancelled(receipt), reason="cancellation")
+
+
+def amendment(draft: Draft, body: Amended) -> None:
+    """Lower lines count as returned; raised ones and new positions are earned as a purchase of the
+    difference.
+
+    The difference is judged by rules with a rate only: what a rule gives once for an order, it has
+    given.
+    """
+    receipt = _receipt(draft, body.order)
+    if body.currency != receipt.currency:
+        raise Refusal("currency_mismatch", currency=receipt.currency)
+    if receipt.cancelled:
+        raise Refusal("already_cancelled", order=body.order)
+    more = _added(receipt, body.lines)
+    back = _taken_off(receipt, body.lines)
+    amended = _with_amounts_back(receipt, back)
+    refunds.reverse(draft, amended, reason="amendment")
+    if more:
+        _earn_more(draft, body, draft.receipts[body.order], more)
+
+
+def _taken_off(receipt: Receipt, lines: list[Line]) -> dict[int, int]:
+    """Money by position that the new lines no longer show."""
+    now = {line.position: line.paid for line in lines}
+    return {
+        line.position: line.value - now.get(line.position, 0)
+        for line in receipt.lines
+        if now.get(line.position, 0) < line.value
+    }
+
+
+def _added(receipt: Receipt, lines: list[Line]) -> list[Line]:
+    """New lines, and the raised part of lines, as what would have to be bought to get there."""
+    was = {line.position: line.value for line in receipt.lines}
+    return [
+        Line(
+            line.position,
+            line.sku,
+            line.quantity,
+            line.unit_price,
+            line.discount,
+            line.tax,
+            line.category,
+            line.brand,
+        )
+        if line.position not in was
+        else Line(
+            line.position,
+            line.sku,
+            1,
+            line.paid - was[line.position],
+            0,
+            0,
+            line.category,
+            line.brand,
+        )
+        for line in lines
+        if line.paid > was.get(line.position, -1)
+    ]
+
+
+def _with_amounts_back(receipt: Receipt, back: dict[int, int]) -> Receipt:
+    """The receipt with the lines at least that much lower: what refunds took before is part of it,
+    not on top.
+    """
+    missing = [
+        (line.position, back[line.position] - refunds.returned_by_lines(line))
+        for line in receipt.lines
+        if line.position in back and back[line.position] > refunds.returned_by_lines(line)
+    ]
+    return refunds.with_amounts(receipt, missing)
+
+
+def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) -> None:
+    extra = receipt_lines(draft.program, Purchased(body.order, body.currency, more))
+    occasion = Occasion(
+        draft, lines=more, receipt_lines=extra, currency=body.currency, order=body.order
+    )
+    reversed_trace = draft.trace
+    rated = tuple(
+        rule
+        for rule in draft.program.rules_by_event.get("purchase", ())
+        if all(give.rates for give in rule.gives) and not rule.min_spend
+    )
+    postings = fire(occasion, rated, "amendment")
+    draft.trace = {**reversed_trace, **draft.trace}
+    quantities = {line.position: line.quantity for line in body.lines}
+    draft.receipts[body.order] = refunds.extended(receipt, extra, postings, quantities)

@@ -1,0 +1,26 @@
+"""The two ways in which an activity is not decided: it is refused, or it waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """The programme or the account's state does not allow what was asked.
+
+    ``code`` is stable; ``details`` are facts for whoever asked.
+    """
+
+    def __init__(self, code: str, **details: Any) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details
+
+
+class Park(Exception):
+    """The activity waits for ``awaits``: an order, or the enrolment."""
+
+    def __init__(self, awaits: str, reason: str) -> None:
+        super().__init__(reason)
+        self.awaits = awaits
+        self.reason = reason

@@ -1,0 +1,180 @@
+"""Points spent, adjusted and given away."""
+
+from __future__ import annotations
+
+from services.loyalty.domain.activity import (
+    Adjusted,
+    RedemptionRequested,
+    TransferReceived,
+    TransferredLot,
+    TransferRequested,
+    TransferReturned,
+)
+from services.loyalty.domain.calendar import NEVER
+from services.loyalty.domain.decision import Derived, IssuedReward
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.membership import forfeit
+from services.loyalty.domain.periods import expiry_at
+from services.loyalty.domain.refusal import Refusal
+
+
+def redemption(draft: Draft, body: RedemptionRequested) -> None:
+    reward = draft.program.rewards.get(body.reward)
+    if reward is None or reward.gift_only:
+        raise Refusal("unknown_reward", reward=body.reward)
+    if reward.tier and draft.standing.level not in reward.tier:
+        raise Refusal("tier_too_low", reward=body.reward, tiers=sorted(reward.tier))
+    available = draft.available(reward.currency)
+    if available < reward.cost:
+        raise Refusal(
+            "insufficient_points",
+            currency=reward.currency,
+            cost=reward.cost,
+            available=available,
+            missing=reward.cost - available,
+        )
+    drawn = draft.draw(reward.currency, reward.cost)
+    for lot, points in drawn:
+        draft.post(
+            "redemption",
+            reward.currency,
+            points,
+            ("available", "redeemed"),
+            lot_from=lot.key,
+            cause=reward.id,
+            order=body.redemption,
+        )
+    draft.rewards.append(IssuedReward(reward.id, "redemption", body.redemption, reward.cost))
+    draft.trace = {
+        "reward": reward.id,
+        "cost": reward.cost,
+        "draws": [(lot.key, points) for lot, points in drawn],
+    }
+    draft.announce(
+        "loyalty.points.redeemed.v1",
+        {
+            "redemption": body.redemption,
+            "reward": reward.id,
+            "currency": reward.currency,
+            "points": reward.cost,
+        },
+    )
+    draft.announce(
+        "loyalty.reward.issued.v1",
+        {"reward": reward.id, "by": "redemption", "redemption": body.redemption},
+    )
+
+
+def adjustment(draft: Draft, body: Adjusted) -> None:
+    terms = draft.program.currencies.get(body.currency)
+    if terms is None or terms.qualifies:
+        raise Refusal("unknown_currency", currency=body.currency)
+    if not body.points:
+        raise Refusal("nothing_to_adjust")
+    if body.points > 0:
+        expires_at = (
+            NEVER if terms.expiry is None else expiry_at(terms.expiry, draft.effective_at, draft.tz)
+        )
+        draft.credit(
+            "adjustment",
+            body.currency,
+            body.points,
+            from_bucket="issuance",
+            issued=draft.month,
+            expires_at=expires_at,
+            cause=body.reason,
+        )
+    else:
+        available = draft.available(body.currency)
+        if available < -body.points:
+            raise Refusal(
+                "insufficient_points", currency=body.currency, missing=-body.points - available
+            )
+        for lot, points in draft.draw(body.currency, -body.points):
+            draft.post(
+                "adjustment",
+                body.currency,
+                points,
+                ("available", "issuance"),
+                lot_from=lot.key,
+                cause=body.reason,
+            )
+    draft.trace = {"actor": body.actor}
+    draft.announce(
+        "loyalty.points.adjusted.v1",
+        {"currency": body.currency, "points": body.points, "reason": body.reason},
+    )
+
+
+def transfer(draft: Draft, body: TransferRequested) -> None:
+    terms = draft.program.currencies.get(body.currency)
+    if not draft.program.transfers:
+        raise Refusal("transfers_not_allowed")
+    if terms is None or terms.qualifies:
+        raise Refusal("unknown_currency", currency=body.currency)
+    if body.points <= 0:
+        raise Refusal("nothing_to_transfer")
+    available = draft.available(body.currency)
+    if available < body.points:
+        raise Refusal(
+            "insufficient_points", currency=body.currency, missing=body.points - available
+        )
+    moved = []
+    for lot, points in draft.draw(body.currency, body.points):
+        draft.post(
+            "transfer_out",
+            body.currency,
+            points,
+            ("available", "transit"),
+            lot_from=lot.key,
+            cause=body.transfer,
+        )
+        moved.append(TransferredLot(lot.issued, lot.expires_at, points))
+    draft.announce(
+        "loyalty.points.transferred.v1",
+        {"transfer": body.transfer, "currency": body.currency, "points": -body.points},
+    )
+    draft.derived.append(
+        Derived(
+            body.to_member,
+            TransferReceived(body.transfer, body.from_member, body.to_member, body.currency, moved),
+        )
+    )
+
+
+def transfer_in(draft: Draft, body: TransferReceived) -> None:
+    if body.currency not in draft.program.currencies:
+        raise Refusal("unknown_currency", currency=body.currency)
+    _land(draft, body.transfer, body.currency, body.lots)
+
+
+def transfer_back(draft: Draft, body: TransferReturned) -> None:
+    _land(draft, body.transfer, body.currency, body.lots)
+    if draft.status in ("closed", "erased", "merged"):
+        forfeit(draft)
+
+
+def _land(draft: Draft, transfer: str, currency: str, moved: list[TransferredLot]) -> None:
+    for lot in moved:
+        draft.credit(
+            "transfer_in",
+            currency,
+            lot.points,
+            from_bucket="transit",
+            issued=lot.issued,
+            expires_at=lot.expires_at,
+            cause=transfer,
+        )
+    draft.announce(
+        "loyalty.points.transferred.v1",
+        {"transfer": transfer, "currency": currency, "points": sum(lot.points for lot in moved)},
+    )
+
+
+def send_back(draft: Draft, body: TransferReceived, reason: str) -> None:
+    draft.derived.append(
+        Derived(
+            body.from_member,
+            TransferReturned(body.transfer, body.to_member, body.currency, body.lots, reason),
+        )
+    )

@@ -1,0 +1,118 @@
+"""What the clock does to an account: one decision for each due moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from services.loyalty.domain import lots, refunds, tiers
+from services.loyalty.domain.accrual import accrue
+from services.loyalty.domain.activity import (
+    Tick,
+)
+from services.loyalty.domain.calendar import local_date
+from services.loyalty.domain.decision import IssuedReward
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.periods import after_span
+from services.loyalty.domain.program import Gift
+
+
+def tick(draft: Draft, body: Tick) -> None:
+    assert draft.effective_at >= body.at, "a tick is decided when its moment has come"
+    _MOMENTS[body.moment](draft, body)
+
+
+def _activation(draft: Draft, body: Tick) -> None:
+    if not body.name:
+        lots.activate_due(draft, body.at)
+        return
+    receipt = draft.facts.receipt  # of the order whose delivery has not come in time
+    assert receipt is not None
+    refunds.cancel_pending(draft, receipt)
+
+
+def _review(draft: Draft, body: Tick) -> None:
+    tiers.review(draft, body.at)
+
+
+def _grace_end(draft: Draft, body: Tick) -> None:
+    tiers.fall(draft, body.at)
+
+
+def _expire(draft: Draft, body: Tick) -> None:
+    lots.expire_due(draft, body.at)
+
+
+def _notice(draft: Draft, body: Tick) -> None:
+    lots.announce_expiring(draft, body.at)
+
+
+def _warning(draft: Draft, _: Tick) -> None:
+    tiers.warn(draft)
+
+
+def _occasion(draft: Draft, body: Tick) -> None:
+    given: list[dict[str, Any]] = []
+    for gift in draft.program.gifts:
+        if gift.occasion != body.name:
+            continue
+        why = _gift_refused(draft, gift, body)
+        if why:
+            draft.trace.setdefault("not", []).append((gift.id, why))
+            continue
+        _give(draft, gift)
+        given.append({"gift": gift.id, "points": dict(gift.points), "rewards": list(gift.rewards)})
+    if given:
+        draft.trace["gifts"] = given
+        draft.gifts = {**draft.gifts, body.name: body.at}
+
+
+def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> str:
+    """Why an occasion gives nothing: too short a membership, given recently, or a date of birth set
+    just now.
+    """
+    if after_span(draft.enrolled_at, gift.member_for, draft.tz) > body.at:
+        return "member_too_short"
+    if gift.occasion != "birthday":
+        return ""
+    today = local_date(body.at, draft.tz)
+    last = draft.gifts.get(body.name)
+    if last is not None:
+        given_on = local_date(last, draft.tz)
+        if given_on.year == today.year or (today - given_on).days < gift.at_most_once_in:
+            return "given_recently"
+    if 0 <= draft.facts.birthday_set_days < gift.settled:
+        return "birthday_set_recently"
+    return ""
+
+
+def _give(draft: Draft, gift: Gift) -> None:
+    for currency, points in gift.points.items():
+        accrue(draft, currency, points, cause=gift.id)
+    if gift.points:
+        draft.announce(
+            "loyalty.points.accrued.v1",
+            {
+                "activity": gift.occasion,
+                "postings": [
+                    {"rule": gift.id, "currency": currency, "points": points}
+                    for currency, points in gift.points.items()
+                ],
+            },
+        )
+    for reward in gift.rewards:
+        draft.rewards.append(IssuedReward(reward, "gift", gift.id, 0))
+        draft.announce(
+            "loyalty.reward.issued.v1", {"reward": reward, "by": gift.occasion, "gift": gift.id}
+        )
+
+
+_MOMENTS: dict[str, Callable[[Draft, Tick], None]] = {
+    "activation": _activation,
+    "tier_review": _review,
+    "grace_end": _grace_end,
+    "expiry": _expire,
+    "notice": _notice,
+    "tier_warning": _warning,
+    "occasion": _occasion,
+}

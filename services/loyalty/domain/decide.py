@@ -113,26 +113,29 @@ def _refused(
 def _parked(
     program: Program, account: Account, activity: Activity, facts: Facts, park: Park
 ) -> Decision:
-    if isinstance(activity.body, Resumed):
-        return _refused(
-            program, account, activity, facts, Refusal("still_waiting", awaits=park.awaits)
-        )
-    if len(account.waiting) >= MAX_WAITING and park.awaits != "tick":
+    resumed = activity.body.seq if isinstance(activity.body, Resumed) else 0
+    if len(account.waiting) >= MAX_WAITING and park.awaits != "tick" and not resumed:
         return _refused(program, account, activity, facts, Refusal("too_many_parked"))
     at = effective_at(account, activity)
     draft = Draft(
         program, account, activity, facts, occurred_at=activity.occurred_at, effective_at=at
     )
     lapses_at = NEVER if park.awaits == "tick" else after_span(at, program.wait, draft.tz)
-    draft.waiting = [*account.waiting, Waiting(draft.seq, park.awaits, lapses_at)]
+    others = [waiting for waiting in account.waiting if waiting.seq != resumed]
+    draft.waiting = [*others, Waiting(resumed or draft.seq, park.awaits, lapses_at)]
     draft.trace = {"parked": park.reason, "awaits": park.awaits}
     draft.announce(
         "loyalty.activity.parked.v1",
-        {"activity": kind_of(activity.body), "reason": park.reason, "id": activity.id},
+        {
+            "activity": kind_of(facts.parked or activity.body),
+            "reason": park.reason,
+            "id": activity.id,
+        },
     )
     decision = draft.finish("parked", park.reason)
-    decision.waits = park.awaits
-    decision.lapses_at = lapses_at
+    if not resumed:  # what waits again, now for something else, has its row already
+        decision.waits = park.awaits
+        decision.lapses_at = lapses_at
     return decision
 
 

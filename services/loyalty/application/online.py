@@ -1,0 +1,150 @@
+"""The port to storage for requests that wait for an answer: one member at a time, no locks.
+
+:mod:`services.loyalty.db` implements it on a pool of PostgreSQL connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.loyalty.application.api_keys import ApiKey
+from services.loyalty.application.store import Loaded, Session, Write
+from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.ledger import LedgerEntry
+
+
+@dataclass(frozen=True, slots=True)
+class JournalPageItem:
+    """A row of the journal with its entries; ``body`` and ``trace`` are JSON texts."""
+
+    seq: int
+    kind: str
+    outcome: str
+    reason: str
+    program_version: int
+    occurred_at: Instant
+    recorded_at: Instant
+    effective_at: Instant
+    source: str
+    event_id: str
+    body: str
+    trace: str
+    entries: Sequence[LedgerEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A reward that a member got, and when."""
+
+    reward: str
+    how: str
+    by: str
+    points: int
+    issued_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedVersion:
+    """A version of the programme as it was published. ``document`` is empty in lists."""
+
+    version: int
+    holds_from: Instant
+    published_at: Instant
+    published_by: str
+    digest: str
+    document: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was answered to an idempotency key, as it was sent, and the digest of its request."""
+
+    request_digest: bytes
+    status: int
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What one SELECT saw of a member.
+
+    ``loaded`` is None where there is no account; ``reply`` is what was answered to the idempotency
+    key asked for, or None; ``program_version`` the greatest published, 0 before the first.
+    """
+
+    loaded: Loaded | None
+    reply: Reply | None
+    program_version: int
+
+
+class Unreachable(Exception):
+    """The database cannot be reached at the moment."""
+
+
+class OnlineSession(Session, Protocol):
+    """A session that can also read and record one account without a lock, and publish."""
+
+    async def read_one(self, member: str, key_digest: bytes | None = None) -> Snapshot:
+        """The member's account and the answer to an idempotency key, all from one SELECT."""
+        ...
+
+    async def write_one(self, write: Write, key_digest: bytes, reply: Reply) -> bool:
+        """Records one account's Decisions and the reply in one statement.
+
+        False: the account moved on since it was read, or the idempotency key was taken; nothing was
+        written, so read and decide again.
+
+        Raises:
+            AlreadyRecorded: an event of the Write is in the journal.
+        """
+        ...
+
+    async def load_newest(self) -> PublishedVersion | None:
+        """The newest published version with its document, None before the first."""
+        ...
+
+    async def insert_version(self, version: PublishedVersion) -> bool:
+        """Adds a version; False where its number is taken."""
+        ...
+
+    async def lower_due(self, until: Instant) -> None:
+        """Makes every account due by ``until`` at the latest, in batches that commit by themselves.
+
+        Whoever decided meanwhile on what an account was before reads it again.
+        """
+        ...
+
+
+class OnlineStore(Protocol):
+    """Storage as HTTP uses it. All but :meth:`check` raise :class:`Unreachable` when it is away."""
+
+    def session(self) -> AbstractAsyncContextManager[OnlineSession]:
+        """A session of its own for the time of a ``with`` block."""
+        ...
+
+    async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
+        """Journal rows with a seq below ``before``, newest first."""
+        ...
+
+    async def load_issued(self, member: str, limit: int) -> list[Issued]:
+        """The latest rewards that the member got, newest first."""
+        ...
+
+    async def load_versions(self) -> list[PublishedVersion]:
+        """All published versions, newest first, without their documents."""
+        ...
+
+    async def load_version(self, version: int) -> PublishedVersion | None:
+        """One published version with its document."""
+        ...
+
+    async def find_key(self, key_id: str) -> ApiKey | None:
+        """The API key of an id."""
+        ...
+
+    async def check(self) -> dict[str, str]:
+        """``database`` and ``schema``, each ``ok`` or what is wrong with it; never raises."""
+        ...

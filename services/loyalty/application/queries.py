@@ -1,0 +1,70 @@
+"""Reading one member as of now: due moments since the last record are decided in memory only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.loyalty.application.batch import Batch, Reads
+from services.loyalty.application.clock import Clock
+from services.loyalty.application.online import OnlineStore
+from services.loyalty.application.programs import Programs
+from services.loyalty.application.record import read_facts
+from services.loyalty.application.store import Loaded, Session
+from services.loyalty.domain.account import Account
+from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A member as of an instant, judged by the programme version that holds then.
+
+    Where a due moment fails (``stuck``), the account is as it was before that moment, and ``as_of``
+    is the time of its last journal row.
+    """
+
+    member: str
+    account: Account
+    program: Program
+    as_of: Instant
+    stuck: bool
+
+
+async def see(store: OnlineStore, programs: Programs, clock: Clock, member: str) -> Seen | None:
+    """The member as of now, with nothing changed; None where there is no such account.
+
+    Raises:
+        NoProgram: nothing is published yet.
+    """
+    async with store.session() as session:
+        snapshot = await session.read_one(member)
+        if snapshot.loaded is None:
+            return None
+        await refresh(session, programs, snapshot.program_version)
+        now = await clock.now(session)
+        reads = await due_facts(session, programs, now, snapshot.loaded)
+    return caught_up(programs, now, snapshot.loaded, reads)
+
+
+def caught_up(programs: Programs, now: Instant, loaded: Loaded, reads: Reads) -> Seen:
+    """The account with every due moment up to ``now`` decided."""
+    batch = Batch(programs, now, {loaded.member: loaded}, reads)
+    batch.catch_up(loaded.member, now)
+    account = batch.account(loaded.member)
+    stuck = account.status == "stuck"
+    return Seen(loaded.member, account, programs.at(now), account.as_of if stuck else now, stuck)
+
+
+async def refresh(session: Session, programs: Programs, published: int) -> None:
+    """Brings the programmes up to what is published, where the snapshot saw more than they hold."""
+    if published > programs.latest:
+        await programs.refresh(session)
+
+
+async def due_facts(session: Session, programs: Programs, now: Instant, loaded: Loaded) -> Reads:
+    """What the due moments of an account need beside it; nothing is read where none is due."""
+    if loaded.due_at is None or loaded.due_at > now:
+        return Reads()
+    accounts: Mapping[str, Loaded] = {loaded.member: loaded}
+    return await read_facts(session, programs, now, accounts)

@@ -1,0 +1,277 @@
+"""Examples for the API's documentation: one member, order and programme, told consistently."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Example: TypeAlias = dict[str, Any]
+
+_BALANCE: Example = {
+    "currency": "points",
+    "available": 380,
+    "pending": 120,
+    "held": 0,
+    "arrears": 0,
+}
+_AS_OF = "2011-06-01T09:30:00Z"
+
+BALANCES: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "balances": [_BALANCE],
+}
+TIER: Example = {
+    "level": "silver",
+    "since": "2011-03-14T10:12:00Z",
+    "until": "2011-06-14T23:00:00Z",
+    "grace_until": None,
+    "qualifying": {"currency": "status", "window": "2011-06", "points": 1730},
+    "next": {"level": "gold", "threshold": 5000, "missing": 3270},
+    "keep": {"threshold": 1000, "missing": 0, "by": "2011-06-14T23:00:00Z"},
+    "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
+}
+MEMBER: Example = {
+    "member_id": "17850",
+    "status": "active",
+    "enrolled_at": "2010-12-01T08:26:00Z",
+    "as_of": _AS_OF,
+    "notice": None,
+    "program_version": 1,
+    "balances": [_BALANCE],
+    "tier": TIER,
+}
+LOTS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "lots": [
+        {
+            "currency": "points",
+            "state": "available",
+            "points": 380,
+            "issued": "2011-03",
+            "activates_at": None,
+            "awaits_delivery_of": None,
+            "expires_at": "2011-06-30T23:00:00Z",
+        },
+        {
+            "currency": "points",
+            "state": "pending",
+            "points": 120,
+            "issued": "2011-05",
+            "activates_at": "2011-06-07T23:00:00Z",
+            "awaits_delivery_of": None,
+            "expires_at": "2011-08-31T23:00:00Z",
+        },
+    ],
+}
+ENTRIES: Example = {
+    "member_id": "17850",
+    "items": [
+        {
+            "seq": 12,
+            "kind": "engagement",
+            "outcome": "accepted",
+            "reason": None,
+            "program_version": 1,
+            "occurred_at": "2011-05-24T11:00:00Z",
+            "recorded_at": "2011-05-24T11:00:02Z",
+            "effective_at": "2011-05-24T11:00:00Z",
+            "source": "/shop/reviews",
+            "event_id": "review-481",
+            "activity": {"kind": "engagement", "of": "product.reviewed", "about": "22423"},
+            "entries": [
+                {
+                    "kind": "accrual",
+                    "currency": "points",
+                    "points": 50,
+                    "from_bucket": "issuance",
+                    "to_bucket": "available",
+                    "lot_from": None,
+                    "lot_to": "points/2011-05/1314831600000000",
+                    "cause": "review",
+                    "order": None,
+                }
+            ],
+            "trace": {"fired": [{"rule": "review", "gives": {"points": 50}}]},
+        }
+    ],
+    "next": "s12",
+}
+REWARDS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "catalogue": [
+        {
+            "reward": "five-off",
+            "name": "5.00 off your next order",
+            "cost": 500,
+            "currency": "points",
+            "affordable": False,
+            "missing": 120,
+            "closed_because": None,
+        }
+    ],
+    "issued": [
+        {
+            "reward": "birthday-treat",
+            "how": "gift",
+            "by": "birthday",
+            "points": 0,
+            "issued_at": "2011-04-02T23:00:00Z",
+        }
+    ],
+}
+REDEMPTION_REQUEST: Example = {"reward": "five-off"}
+TRANSFER_REQUEST: Example = {"to_member": "13047", "currency": "points", "points": 100}
+ADJUSTMENT_REQUEST: Example = {
+    "currency": "points",
+    "points": 150,
+    "reason": "goodwill",
+    "actor": "agent-7",
+}
+_SETTLED: Example = {"member_id": "17850", "seq": 13, "recorded_at": _AS_OF}
+REDEMPTION: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 40}],
+    "redemption": "rd-5f0c7a2be94d10c86d1b",
+    "reward": "five-off",
+    "points": 500,
+    "currency": "points",
+}
+TRANSFER: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 280}],
+    "transfer": "tr-1c9be0a3427fd5e8801a",
+    "to_member": "13047",
+    "points": 100,
+    "currency": "points",
+}
+ADJUSTMENT: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 530}],
+    "points": 150,
+    "currency": "points",
+    "reason": "goodwill",
+}
+
+ENROLMENT_EVENT: Example = {
+    "specversion": "1.0",
+    "id": "enrol-17850",
+    "source": "/shop/accounts",
+    "type": "commerce.member.enrolled.v1",
+    "time": "2010-12-01T08:26:00Z",
+    "data": {"member_id": "17850", "channel": "web"},
+}
+PURCHASE_EVENT: Example = {
+    "specversion": "1.0",
+    "id": "order-536365",
+    "source": "/shop/checkout",
+    "type": "commerce.purchase.completed.v1",
+    "time": "2010-12-01T08:26:00Z",
+    "data": {
+        "member_id": "17850",
+        "order_id": "536365",
+        "currency": "GBP",
+        "channel": "web",
+        "lines": [
+            {"position": 1, "sku": "85123A", "quantity": 6, "unit_price": "2.55"},
+            {"position": 2, "sku": "71053", "quantity": 6, "unit_price": "3.39"},
+        ],
+    },
+}
+OUTCOME: Example = {
+    "id": "order-536365",
+    "source": "/shop/checkout",
+    "member_id": "17850",
+    "outcome": "accepted",
+    "reason": None,
+    "detail": None,
+    "seq": 2,
+    "facts": {},
+}
+PARKED: Example = {
+    **OUTCOME,
+    "id": "refund-99",
+    "outcome": "parked",
+    "reason": "awaits_purchase",
+    "seq": 3,
+}
+OUTCOMES: list[Example] = [
+    {
+        **OUTCOME,
+        "id": "enrol-17850",
+        "source": "/shop/accounts",
+        "outcome": "duplicate",
+        "seq": None,
+    },
+    OUTCOME,
+    {
+        "id": "order-536366",
+        "source": "/shop/checkout",
+        "member_id": "17850",
+        "outcome": "unacceptable",
+        "reason": "impossible_amount",
+        "detail": "data.lines[0].unit_price: '-1' is not an amount in GBP",
+        "seq": None,
+        "facts": {},
+    },
+]
+
+PROGRAM_YAML = """program: harbour-rewards
+holds_from: "2010-12-01T00:00"
+timezone: Europe/London
+currencies:
+  points:
+    expires: {after: 3 months, at: end_of_month}
+earn:
+  base: {event: purchase, give: {points: 1 per 1.00 GBP}}
+rewards:
+  five-off: {cost: 500 points}
+"""
+PROGRAM_JSON: Example = {
+    "program": "harbour-rewards",
+    "holds_from": "2010-12-01T00:00",
+    "timezone": "Europe/London",
+    "currencies": {"points": {"expires": {"after": "3 months", "at": "end_of_month"}}},
+    "earn": {"base": {"event": "purchase", "give": {"points": "1 per 1.00 GBP"}}},
+    "rewards": {"five-off": {"cost": "500 points"}},
+}
+VERSION: Example = {
+    "version": 1,
+    "program": "harbour-rewards",
+    "holds_from": "2010-12-01T00:00:00Z",
+    "published_at": "2010-11-30T12:00:00Z",
+    "published_by": "marketing",
+    "digest": "8d0cfa6d0c53a1f22b5c2a6f9f7f1c0a6b1a6f0a3f5f1e0e4f1d5bb3b0a0c9d2",
+}
+CURRENT: Example = {**VERSION, "document": PROGRAM_YAML}
+VERSIONS: Example = {
+    "versions": [{name: value for name, value in VERSION.items() if name != "program"}]
+}
+CHECKED: Example = {
+    "program": "harbour-rewards",
+    "version": 1,
+    "holds_from": "2010-12-01T00:00:00Z",
+    "currencies": ["points"],
+    "levels": [],
+    "rules": ["base"],
+    "rewards": ["five-off"],
+}
+MISTAKES: list[Example] = [
+    {
+        "place": "earn.base.give.point",
+        "reason": "there is no currency 'point'",
+        "remedy": "Did you mean 'points'",
+        "line": 8,
+        "column": 44,
+    }
+]
+LIVE: Example = {"status": "live"}
+READY: Example = {"status": "ready", "checks": {"database": "ok", "schema": "ok", "program": "ok"}}
+METRICS = (
+    "# TYPE loyalty_http_requests_total counter\n"
+    'loyalty_http_requests_total{method="GET",route="/v1/members/{member_id}",status="200"} 12.0\n'
+)

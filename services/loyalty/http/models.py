@@ -1,0 +1,315 @@
+"""What the HTTP face takes in and gives out about members.
+
+Points are whole numbers. Instants are RFC 3339 texts in UTC; an end is exclusive, and null means
+that there is none.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from services.loyalty.http import examples
+
+Moment: TypeAlias = Annotated[
+    str, Field(json_schema_extra={"format": "date-time"}, examples=["2011-06-01T00:00:00Z"])
+]
+Status: TypeAlias = Literal[
+    "unenrolled", "active", "suspended", "closed", "merged", "erased", "stuck"
+]
+STATUS: TypeAdapter[Status] = TypeAdapter(Status)
+MAX_POINTS = 1_000_000_000_000
+"""No request moves more points than this at once; sums stay far inside 64 bits."""
+
+
+class Shown(BaseModel):
+    """What all models share: they are values, and unknown fields are mistakes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Balance(Shown):
+    """What a member has in one currency that can be spent."""
+
+    currency: str = Field(description="The currency of points.", examples=["points"])
+    available: int = Field(description="Points that can be spent now.", ge=0)
+    pending: int = Field(description="Points earned that cannot be spent yet.", ge=0)
+    held: int = Field(description="Points set aside for an order at checkout.", ge=0)
+    arrears: int = Field(
+        description="Points owed, because a refund took back more than was left.", ge=0
+    )
+
+
+class Balances(Shown):
+    """All balances of a member, as of one instant."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.BALANCES]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which the balances hold.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    balances: list[Balance] = Field(description="One for each currency that can be spent.")
+
+
+class Qualifying(Shown):
+    """What counts towards tiers at the moment."""
+
+    currency: str = Field(description="The qualifying currency.")
+    window: str = Field(description="The window that counts now: `2011-03` or `2011`.")
+    points: int = Field(description="Points in that window; refunds can make them negative.")
+
+
+class NextLevel(Shown):
+    """The way up."""
+
+    level: str = Field(description="The next higher level.")
+    threshold: int = Field(description="Qualifying points from which it is reached.")
+    missing: int = Field(description="Qualifying points still missing.", ge=0)
+
+
+class Keep(Shown):
+    """What keeps the level that is held."""
+
+    threshold: int = Field(description="Qualifying points from which the level is reached again.")
+    missing: int = Field(description="Qualifying points still missing; 0 when it is kept.", ge=0)
+    by: Moment | None = Field(description="Before when; null where the level has no end.")
+
+
+class Benefit(Shown):
+    """Something that holders of the tier may claim."""
+
+    name: str = Field(description="The benefit.", examples=["priority-shipping"])
+    terms: str = Field(description="How much of it: `unlimited`, `2 per year`.")
+
+
+class Tier(Shown):
+    """The tier that a member holds, and what comes next."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TIER]})
+
+    level: str = Field(description="The level held.", examples=["silver"])
+    since: Moment | None = Field(description="Since when it has been held.")
+    until: Moment | None = Field(description="The end of its tier period; null: no end.")
+    grace_until: Moment | None = Field(
+        description="Set while the period has ended and reaching the level again still keeps it."
+    )
+    qualifying: Qualifying = Field(description="What counts towards tiers now.")
+    next: NextLevel | None = Field(description="The next level; null at the top.")
+    keep: Keep | None = Field(description="What keeps the level; null for everybody's level.")
+    benefits: list[Benefit] = Field(description="What the level brings.")
+
+
+class Member(Shown):
+    """One member at a glance."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.MEMBER]})
+
+    member_id: str = Field(description="The opaque id that the shop gave.", examples=["17850"])
+    status: Status = Field(description="Of the account.")
+    enrolled_at: Moment | None = Field(description="When the member enrolled.")
+    as_of: Moment = Field(description="The instant for which all of this holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    program_version: int = Field(description="The programme version that holds now.")
+    balances: list[Balance] = Field(description="One for each currency that can be spent.")
+    tier: Tier | None = Field(description="Null where the programme has no tiers.")
+
+
+class LotShown(Shown):
+    """Points that share month of issue, expiry and, while pending, their activation."""
+
+    currency: str = Field(description="The currency of the points.")
+    state: Literal["available", "pending"] = Field(description="Whether they can be spent.")
+    points: int = Field(description="What is left of them.", gt=0)
+    issued: str = Field(description="Month of issue in the programme's zone.", examples=["2011-02"])
+    activates_at: Moment | None = Field(
+        description="When pending points can be spent; null if available or awaiting a delivery."
+    )
+    awaits_delivery_of: str | None = Field(description="The order that must be delivered first.")
+    expires_at: Moment | None = Field(
+        description="When they expire; null if never, or if that counts from a delivery to come."
+    )
+
+
+class Lots(Shown):
+    """A member's open lots, those that expire first in front: the order in which they are spent."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.LOTS]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which the lots hold.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    lots: list[LotShown] = Field(description="Open lots.")
+
+
+class EntryShown(Shown):
+    """A transfer of points between two buckets."""
+
+    kind: str = Field(description="What the transfer means.", examples=["accrual"])
+    currency: str = Field(description="The currency of the points.")
+    points: int = Field(description="How many.", gt=0)
+    from_bucket: str = Field(description="Where they come from.", examples=["issuance"])
+    to_bucket: str = Field(description="Where they go.", examples=["pending"])
+    lot_from: str | None = Field(description="The lot that they leave.")
+    lot_to: str | None = Field(description="The lot that they enter.")
+    cause: str | None = Field(description="The rule, reward or reason code.", examples=["base"])
+    order: str | None = Field(description="The order concerned.")
+
+
+class JournalItem(Shown):
+    """One activity, what was decided on it and why: a row of the journal with its entries."""
+
+    seq: int = Field(description="Its place in the member's journal, counted from 1.")
+    kind: str = Field(description="The kind of activity.", examples=["purchase"])
+    outcome: Literal["accepted", "refused", "parked"] = Field(description="What was decided.")
+    reason: str | None = Field(description="Stable code of a refusal or of what is awaited.")
+    program_version: int = Field(description="The programme version that judged.")
+    occurred_at: Moment = Field(description="When it happened, as its producer says.")
+    recorded_at: Moment = Field(description="When it was recorded.")
+    effective_at: Moment = Field(description="When it took effect on the account.")
+    source: str | None = Field(description="Its producer; null for what the service made itself.")
+    event_id: str | None = Field(description="Its id there.")
+    activity: dict[str, Any] = Field(description="What was journaled of the activity.")
+    entries: list[EntryShown] = Field(description="The points that moved; empty where none did.")
+    trace: dict[str, Any] = Field(
+        description="Rules considered: which fired with what arithmetic, and why others did not."
+    )
+
+
+class Entries(Shown):
+    """A page of the journal, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ENTRIES]})
+
+    member_id: str = Field(description="The member.")
+    items: list[JournalItem] = Field(description="Activities with their entries, newest first.")
+    next: str | None = Field(description="The `cursor` of the next page; null on the last.")
+
+
+class CatalogueReward(Shown):
+    """A reward of the catalogue, seen by one member."""
+
+    reward: str = Field(description="The reward's id.", examples=["five-off"])
+    name: str = Field(description="Its name, in the language asked for where there is one.")
+    cost: int = Field(description="What it costs, in points.", ge=0)
+    currency: str = Field(description="The currency of the cost.")
+    affordable: bool = Field(description="Whether the member could redeem it now.")
+    missing: int = Field(description="Points still missing; 0 if there are enough.", ge=0)
+    closed_because: str | None = Field(
+        description="Why it is not open to the member: `tier_too_low`; null where it is."
+    )
+
+
+class RewardIssued(Shown):
+    """A reward that the member got."""
+
+    reward: str = Field(description="The reward's id.")
+    how: str = Field(description="By `redemption`, or as a `gift`.")
+    by: str = Field(description="The redemption's id, or the occasion.")
+    points: int = Field(description="Points paid for it; 0 for a gift.", ge=0)
+    issued_at: Moment = Field(description="When.")
+
+
+class Rewards(Shown):
+    """What a member could redeem, and what the member got."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.REWARDS]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which the catalogue holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    catalogue: list[CatalogueReward] = Field(description="Rewards with a cost, cheapest first.")
+    issued: list[RewardIssued] = Field(description="The latest hundred, newest first.")
+
+
+class RedemptionRequest(Shown):
+    """A member asks for a reward of the catalogue at its cost."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.REDEMPTION_REQUEST]})
+
+    reward: str = Field(
+        description="The reward's id in the catalogue.", min_length=1, max_length=128
+    )
+
+
+class TransferRequest(Shown):
+    """A member gives available points to another member."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TRANSFER_REQUEST]})
+
+    to_member: str = Field(description="Who gets the points.", min_length=1, max_length=128)
+    currency: str = Field(description="The currency of the points.", min_length=1, max_length=64)
+    points: int = Field(description="How many.", gt=0, le=MAX_POINTS, strict=True)
+
+
+class AdjustmentRequest(Shown):
+    """Points granted or taken by hand."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ADJUSTMENT_REQUEST]})
+
+    currency: str = Field(description="The currency of the points.", min_length=1, max_length=64)
+    points: int = Field(
+        description="Granted if positive, taken if negative; never 0.",
+        ge=-MAX_POINTS,
+        le=MAX_POINTS,
+        strict=True,
+    )
+    reason: str = Field(
+        description="A reason code of your own.",
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        examples=["goodwill"],
+    )
+    actor: str = Field(
+        description="Who decided it: an opaque id, never a name or an e-mail address.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+        examples=["agent-7"],
+    )
+
+
+class Settled(Shown):
+    """What all answers to accepted requests share."""
+
+    member_id: str = Field(description="The member.")
+    seq: int = Field(description="Its place in the member's journal.")
+    recorded_at: Moment = Field(description="When it was recorded.")
+    balances: list[Balance] = Field(description="The balances right after it.")
+
+
+class Redemption(Settled):
+    """A redemption that was carried out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.REDEMPTION]})
+
+    redemption: str = Field(description="Its id, made from member and Idempotency-Key.")
+    reward: str = Field(description="The reward issued.")
+    points: int = Field(description="What it cost.", ge=0)
+    currency: str = Field(description="The currency of the cost.")
+
+
+class Transfer(Settled):
+    """A transfer that left the member. It returns if the other account refuses it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TRANSFER]})
+
+    transfer: str = Field(description="Its id, made from member and Idempotency-Key.")
+    to_member: str = Field(description="Who gets the points.")
+    points: int = Field(description="How many.", gt=0)
+    currency: str = Field(description="The currency of the points.")
+
+
+class Adjustment(Settled):
+    """An adjustment that was carried out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ADJUSTMENT]})
+
+    points: int = Field(description="Granted if positive, taken if negative.")
+    currency: str = Field(description="The currency of the points.")
+    reason: str = Field(description="The reason code.")

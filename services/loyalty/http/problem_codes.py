@@ -1,0 +1,122 @@
+"""Every code that a problem can carry, with its status number, its meaning and what to do about it.
+
+Codes are part of the contract: one is added, never renamed.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """What all problems of one code share: the status number, a title, and what to do about it."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+KINDS: dict[str, Kind] = {
+    # The request itself.
+    "not_json": Kind(400, "The body is not JSON", "Send one JSON document in UTF-8."),
+    "not_utf8": Kind(400, "The body is not UTF-8", "Send text in UTF-8."),
+    "idempotency_key_missing": Kind(
+        400, "An Idempotency-Key is needed", "Send a key of your own, the same when you try again."
+    ),
+    "too_large": Kind(413, "The body is too large", "Send a smaller body."),
+    "batch_too_long": Kind(413, "The batch is too long", "Send fewer CloudEvents at a time."),
+    "unsupported_media_type": Kind(
+        415, "The media type is not supported", "Use one that `supported` names."
+    ),
+    "invalid_request": Kind(
+        422, "The request is not valid", "Correct every place that `mistakes` names."
+    ),
+    "invalid_cursor": Kind(
+        422, "The cursor is not one of ours", "Use the `next` of a page, or leave it out."
+    ),
+    "idempotency_key_reused": Kind(
+        422, "The Idempotency-Key is taken", "Use a new key: this one is of another request."
+    ),
+    # Who asks.
+    "key_missing": Kind(401, "An API key is needed", "Send `Authorization: Bearer lk_…`."),
+    "key_unknown": Kind(
+        401, "The API key is not valid", "Use a key that exists and is not revoked."
+    ),
+    "scope_missing": Kind(
+        403, "The API key may not do this", "Use a key with the scope that `scope` names."
+    ),
+    # What is asked for.
+    "not_found": Kind(404, "There is nothing here", "See /docs for what there is."),
+    "method_not_allowed": Kind(
+        405, "The method is not allowed", "Use one that the Allow header names."
+    ),
+    "unknown_member": Kind(404, "No such member", "Check the id, or enrol the member first."),
+    "no_tier": Kind(404, "There is no tier", "Enrol the member; the programme must have tiers."),
+    "unknown_program": Kind(404, "No programme yet", "Publish a first version of the programme."),
+    "unknown_version": Kind(
+        404, "No such version", "See /v1/program/versions for those that there are."
+    ),
+    # What the programme and the account say to it.
+    "unknown_reward": Kind(
+        422, "No such reward", "Take a reward from the member's catalogue: /rewards."
+    ),
+    "unknown_currency": Kind(
+        422, "No such currency", "Use a currency of the programme that can be spent."
+    ),
+    "transfer_to_self": Kind(422, "A transfer needs two members", "Name another member."),
+    "nothing_to_adjust": Kind(422, "Nothing to adjust", "Grant or take at least one point."),
+    "nothing_to_transfer": Kind(422, "Nothing to transfer", "Transfer at least one point."),
+    "insufficient_points": Kind(
+        409, "Not enough points", "Wait until `missing` more points are available."
+    ),
+    "tier_too_low": Kind(
+        409, "The reward is for other tiers", "Choose a reward that is open to the member's tier."
+    ),
+    "transfers_not_allowed": Kind(
+        409, "Members may not transfer points", "The programme would have to allow it."
+    ),
+    "before_program": Kind(409, "No programme held then", "Wait until the first version holds."),
+    "not_enrolled": Kind(409, "The member is not enrolled", "Enrol the member first."),
+    "account_suspended": Kind(409, "The member is suspended", "Reopen the account first."),
+    "account_closed": Kind(409, "The account is closed", "Reopen the account first."),
+    "account_merged": Kind(
+        409, "The account was merged into another", "Use the id of the surviving member."
+    ),
+    "member_erased": Kind(
+        410, "The member was erased", "Nothing more can be done with this account."
+    ),
+    "refused": Kind(409, "The programme refuses this", "See `reason` for why."),
+    # Activities.
+    "id_reused": Kind(
+        409,
+        "Another activity has this source and id",
+        "Give each activity an id of its own, and never change one that was sent.",
+    ),
+    "unacceptable": Kind(
+        422, "The activity cannot be accepted", "Correct what `reason` and `detail` name."
+    ),
+    # Publishing.
+    "program_mistakes": Kind(
+        422, "The programme has mistakes", "Correct every place that `mistakes` names."
+    ),
+    "holds_too_soon": Kind(
+        422, "The version would hold too soon", "Let it hold from `earliest` or later."
+    ),
+    "version_exists": Kind(
+        409, "Another version came first", "Look at the newest version and publish again."
+    ),
+    # Us.
+    "internal_error": Kind(
+        500, "Something went wrong on our side", "Try again; if it stays, report `instance`."
+    ),
+    "account_stuck": Kind(
+        503, "The account waits for operations", "Try again later, once a failed tick is replayed."
+    ),
+    "contended": Kind(503, "The account is busy", "Try again with the same Idempotency-Key."),
+    "database_unavailable": Kind(503, "The database cannot be reached", "Try again in a moment."),
+    "no_program": Kind(
+        503, "No programme is published", "Publish a first version of the programme."
+    ),
+    "not_ready": Kind(503, "The service is not ready", "Mend what `checks` names."),
+}
+"""Every code that a problem can carry."""

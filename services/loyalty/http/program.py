@@ -1,0 +1,215 @@
+"""The programme: what holds, what was published, and publishing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Security
+from pydantic import ConfigDict, Field
+
+from services.loyalty.application.api_keys import ApiKey
+from services.loyalty.application.online import PublishedVersion
+from services.loyalty.application.programs import NoProgram
+from services.loyalty.application.publishing import check, publish
+from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.document import parse_program
+from services.loyalty.http import examples, openapi
+from services.loyalty.http.media import JSON, YAML_TYPES, read_text
+from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http.parts import PartsHere
+from services.loyalty.http.problems import Problem
+from services.loyalty.http.security import key_holder
+
+router = APIRouter(prefix="/v1/program", tags=["programme"])
+
+_READ = [Security(key_holder, scopes=["program:read"])]
+_DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A programme document; its schema is `contracts/program.schema.json`.",
+        "content": {
+            "application/yaml": {"schema": {"type": "string"}, "example": examples.PROGRAM_YAML},
+            "application/json": {"schema": {"type": "object"}, "example": examples.PROGRAM_JSON},
+        },
+    }
+}
+
+
+class Version(Shown):
+    """A published version."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.VERSION]})
+
+    version: int = Field(description="Its number; the first is 1.")
+    program: str = Field(description="The programme's name.")
+    holds_from: Moment = Field(description="From when it holds.")
+    published_at: Moment = Field(description="When it was published.")
+    published_by: str = Field(description="Who published it: the name of a key, or a login.")
+    digest: str = Field(description="SHA-256 of the document's text, in hexadecimal.")
+
+
+class VersionWithDocument(Version):
+    """A published version and its text, exactly as it was published."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CURRENT]})
+
+    document: str = Field(description="The document, in YAML or JSON.")
+
+
+class Summary(Shown):
+    """A version in the list of versions."""
+
+    version: int = Field(description="Its number; the first is 1.")
+    holds_from: Moment = Field(description="From when it holds.")
+    published_at: Moment = Field(description="When it was published.")
+    published_by: str = Field(description="Who published it: the name of a key, or a login.")
+    digest: str = Field(description="SHA-256 of the document's text, in hexadecimal.")
+
+
+class Versions(Shown):
+    """All published versions, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.VERSIONS]})
+
+    versions: list[Summary] = Field(description="Newest first.")
+
+
+class Checked(Shown):
+    """A document without mistakes, in short."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CHECKED]})
+
+    program: str = Field(description="The programme's name.")
+    version: int = Field(description="The number it would get.")
+    holds_from: Moment = Field(description="From when it would hold.")
+    currencies: list[str] = Field(description="Its currencies.")
+    levels: list[str] = Field(description="Its tier levels, lowest first.")
+    rules: list[str] = Field(description="Its earning rules.")
+    rewards: list[str] = Field(description="Its rewards.")
+
+
+@router.get(
+    "",
+    summary="The version that holds now",
+    responses=openapi.answers("unknown_program", example=examples.CURRENT),
+    dependencies=_READ,
+)
+async def current(parts: PartsHere) -> VersionWithDocument:
+    """With its document. Before the first version holds, this is the first."""
+    async with parts.store.session() as session:
+        await parts.programs.refresh(session)
+        now = await parts.clock.now(session)
+    try:
+        held = parts.programs.at(now)
+    except NoProgram as error:
+        raise Problem("unknown_program") from error
+    return await _shown(parts, held.version)
+
+
+@router.get(
+    "/versions",
+    summary="All versions",
+    responses=openapi.answers(example=examples.VERSIONS),
+    dependencies=_READ,
+)
+async def versions(parts: PartsHere) -> Versions:
+    """Newest first, without their documents; also those that do not hold yet."""
+    return Versions(
+        versions=[
+            Summary(
+                version=known.version,
+                holds_from=rfc3339(known.holds_from),
+                published_at=rfc3339(known.published_at),
+                published_by=known.published_by,
+                digest=known.digest,
+            )
+            for known in await parts.store.load_versions()
+        ]
+    )
+
+
+@router.get(
+    "/versions/{version}",
+    summary="One version",
+    responses=openapi.answers("unknown_version", example=examples.CURRENT),
+    dependencies=_READ,
+)
+async def one_version(
+    parts: PartsHere,
+    version: Annotated[int, Path(description="Its number.", ge=1, le=2**31 - 1, examples=[1])],
+) -> VersionWithDocument:
+    """With its document, exactly as it was published."""
+    return await _shown(parts, version)
+
+
+@router.post(
+    "/versions",
+    summary="Publish a version",
+    status_code=201,
+    responses=openapi.answers(
+        "program_mistakes",
+        "holds_too_soon",
+        "version_exists",
+        "unsupported_media_type",
+        example=examples.CURRENT,
+        status=201,
+    ),
+    openapi_extra=_DOCUMENT,
+)
+async def publish_version(
+    parts: PartsHere,
+    request: Request,
+    holder: Annotated[ApiKey, Security(key_holder, scopes=["program:publish"])],
+) -> VersionWithDocument:
+    """For good: a published version never changes. It must hold at least 60 seconds from now on.
+
+    A document with mistakes is refused with all of them at once: place, reason and remedy.
+    """
+    text = await read_text(request, JSON, *YAML_TYPES)
+    async with parts.store.session() as session:
+        made = await publish(session, parts.clock, text, by=holder.name)
+    return _with_document(made)
+
+
+@router.post(
+    "/check",
+    summary="Check a document",
+    responses=openapi.answers(
+        "program_mistakes", "unsupported_media_type", example=examples.CHECKED
+    ),
+    openapi_extra=_DOCUMENT,
+    dependencies=_READ,
+)
+async def check_document(parts: PartsHere, request: Request) -> Checked:
+    """As if it were published next, with nothing published."""
+    text = await read_text(request, JSON, *YAML_TYPES)
+    async with parts.store.session() as session:
+        program = await check(session, text)
+    return Checked(
+        program=program.name,
+        version=program.version,
+        holds_from=rfc3339(program.holds_from),
+        currencies=list(program.currencies),
+        levels=[level.name for level in program.tiers.levels] if program.tiers else [],
+        rules=[rule.id for rule in program.rules],
+        rewards=list(program.rewards),
+    )
+
+
+async def _shown(parts: PartsHere, version: int) -> VersionWithDocument:
+    published = await parts.store.load_version(version)
+    if published is None:
+        raise Problem("unknown_version", f"There is no version {version}.")
+    return _with_document(published)
+
+
+def _with_document(published: PublishedVersion) -> VersionWithDocument:
+    return VersionWithDocument(
+        version=published.version,
+        program=parse_program(published.document, published.version).name,
+        holds_from=rfc3339(published.holds_from),
+        published_at=rfc3339(published.published_at),
+        published_by=published.published_by,
+        digest=published.digest,
+        document=published.document,
+    )

@@ -1,0 +1,225 @@
+"""From an account as of now to what the API shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from services.loyalty.application.online import Issued, JournalPageItem
+from services.loyalty.application.queries import Seen
+from services.loyalty.domain.account import Account, Lot
+from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.periods import window_key
+from services.loyalty.domain.program import Program, Reward, Tiers
+from services.loyalty.domain.tiers import period_end, window_balance
+from services.loyalty.http import models
+
+STUCK_NOTICE = (
+    "A due moment of this account failed and waits for operations; this is the last good state."
+)
+
+
+def moment(at: Instant) -> str | None:
+    """An instant as RFC 3339, None for one that there is not (0, or never)."""
+    return rfc3339(at) if 0 < at < NEVER else None
+
+
+def notice(seen: Seen) -> str | None:
+    """What a reader must know about the state shown, or None."""
+    return STUCK_NOTICE if seen.stuck else None
+
+
+def member(seen: Seen) -> models.Member:
+    """A member at a glance."""
+    return models.Member(
+        member_id=seen.member,
+        status=models.STATUS.validate_python(seen.account.status),
+        enrolled_at=moment(seen.account.enrolled_at),
+        as_of=rfc3339(seen.as_of),
+        notice=notice(seen),
+        program_version=seen.program.version,
+        balances=balances(seen.program, seen.account),
+        tier=tier(seen.program, seen.account, seen.as_of),
+    )
+
+
+def spendable(program: Program) -> list[str]:
+    """The currencies that can be spent, in the programme's order."""
+    return [name for name, terms in program.currencies.items() if not terms.qualifies]
+
+
+def balances(program: Program, account: Account) -> list[models.Balance]:
+    """One balance per currency that can be spent, also for those of which there is nothing."""
+    return [
+        models.Balance(
+            currency=currency,
+            available=account.available(currency),
+            pending=account.pending(currency),
+            held=0,  # nothing sets points aside yet; the field is part of the contract
+            arrears=account.arrears.get(currency, 0),
+        )
+        for currency in spendable(program)
+    ]
+
+
+def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
+    """The tier held and what comes next, or None without tiers or before the enrolment."""
+    tiers = program.tiers
+    if tiers is None or not account.enrolled_at:
+        return None
+    standing = account.standing
+    place = _place(tiers, standing.level)
+    level = tiers.levels[place]
+    points = window_balance(program, account, at)
+    return models.Tier(
+        level=level.name,
+        since=moment(standing.since),
+        until=moment(period_end(standing)),
+        grace_until=moment(standing.grace_until),
+        qualifying=models.Qualifying(
+            currency=tiers.currency, window=_window(program, tiers, account, at), points=points
+        ),
+        next=_next(tiers, place, points),
+        keep=_keep(program, tiers, account, place, points) if place else None,
+        benefits=[models.Benefit(name=name, terms=terms) for name, terms in level.benefits.items()],
+    )
+
+
+def _place(tiers: Tiers, level: str) -> int:
+    """Place of a level in the programme; that of everybody's level for one it does not know."""
+    names = [known.name for known in tiers.levels]
+    return names.index(level) if level in names else 0
+
+
+def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> str:
+    terms = program.currencies[tiers.currency].window
+    assert terms is not None, "a programme with tiers gives their currency a window"
+    today = local_date(at, program.zone)
+    return window_key(terms, today, local_date(account.enrolled_at, program.zone))
+
+
+def _next(tiers: Tiers, place: int, points: int) -> models.NextLevel | None:
+    if place + 1 == len(tiers.levels):
+        return None
+    above = tiers.levels[place + 1]
+    return models.NextLevel(
+        level=above.name, threshold=above.threshold, missing=max(0, above.threshold - points)
+    )
+
+
+def _keep(program: Program, tiers: Tiers, account: Account, place: int, points: int) -> models.Keep:
+    """What the window that the period's end looks at still lacks."""
+    end = account.standing.grace_until or period_end(account.standing)
+    threshold = tiers.levels[place].threshold
+    counted = window_balance(program, account, end - 1) if 0 < end < NEVER else points
+    return models.Keep(threshold=threshold, missing=max(0, threshold - counted), by=moment(end))
+
+
+def lots(seen: Seen) -> models.Lots:
+    """Open lots of currencies that can be spent, in the order in which they are drawn."""
+    shown = set(spendable(seen.program))
+    return models.Lots(
+        member_id=seen.member,
+        as_of=rfc3339(seen.as_of),
+        notice=notice(seen),
+        lots=[_lot(lot) for lot in seen.account.lots if lot.currency in shown],
+    )
+
+
+def _lot(lot: Lot) -> models.LotShown:
+    return models.LotShown(
+        currency=lot.currency,
+        state="pending" if lot.activates_at else "available",
+        points=lot.points,
+        issued=lot.issued,
+        activates_at=None if lot.awaits else moment(lot.activates_at),
+        awaits_delivery_of=lot.awaits or None,
+        expires_at=moment(lot.expires_at),
+    )
+
+
+def rewards(seen: Seen, issued: Sequence[Issued], languages: Sequence[str]) -> models.Rewards:
+    """The catalogue for one member, cheapest first, and what the member got."""
+    priced = [reward for reward in seen.program.rewards.values() if not reward.gift_only]
+    return models.Rewards(
+        member_id=seen.member,
+        as_of=rfc3339(seen.as_of),
+        notice=notice(seen),
+        catalogue=[
+            _catalogue(reward, seen.account, languages)
+            for reward in sorted(priced, key=lambda reward: (reward.cost, reward.id))
+        ],
+        issued=[_issued(reward) for reward in issued],
+    )
+
+
+def _catalogue(
+    reward: Reward, account: Account, languages: Sequence[str]
+) -> models.CatalogueReward:
+    missing = max(0, reward.cost - account.available(reward.currency))
+    closed = bool(reward.tier) and account.standing.level not in reward.tier
+    return models.CatalogueReward(
+        reward=reward.id,
+        name=_named(reward, languages),
+        cost=reward.cost,
+        currency=reward.currency,
+        affordable=not missing and not closed and account.status == "active",
+        missing=missing,
+        closed_because="tier_too_low" if closed else None,
+    )
+
+
+def _named(reward: Reward, languages: Sequence[str]) -> str:
+    """The name in the first language that there is one for, else the first name, else the id."""
+    by_tag = {tag.lower(): name for tag, name in reward.names.items()}
+    for language in languages:
+        if language.lower() in by_tag:
+            return by_tag[language.lower()]
+    return next(iter(reward.names.values()), reward.id)
+
+
+def _issued(reward: Issued) -> models.RewardIssued:
+    return models.RewardIssued(
+        reward=reward.reward,
+        how=reward.how,
+        by=reward.by,
+        points=reward.points,
+        issued_at=rfc3339(reward.issued_at),
+    )
+
+
+def journal_item(item: JournalPageItem) -> models.JournalItem:
+    """A row of the journal with its entries."""
+    return models.JournalItem.model_validate(
+        {
+            "seq": item.seq,
+            "kind": item.kind,
+            "outcome": item.outcome,
+            "reason": item.reason or None,
+            "program_version": item.program_version,
+            "occurred_at": rfc3339(item.occurred_at),
+            "recorded_at": rfc3339(item.recorded_at),
+            "effective_at": rfc3339(item.effective_at),
+            "source": item.source or None,
+            "event_id": item.event_id or None,
+            "activity": msgspec.json.decode(item.body),
+            "entries": [_entry(entry) for entry in item.entries],
+            "trace": msgspec.json.decode(item.trace),
+        }
+    )
+
+
+def _entry(entry: LedgerEntry) -> models.EntryShown:
+    return models.EntryShown(
+        kind=entry.kind,
+        currency=entry.currency,
+        points=entry.points,
+        from_bucket=entry.from_bucket,
+        to_bucket=entry.to_bucket,
+        lot_from=entry.lot_from or None,
+        lot_to=entry.lot_to or None,
+        cause=entry.cause or None,
+        order=entry.order or None,
+    )

@@ -1,0 +1,225 @@
+"""Requests that move a member's points: redemptions, transfers and adjustments.
+
+The answer to an ``Idempotency-Key`` is stored in the very statement that records its effect, so
+that asking again gives the same answer for certain. Refusals are answers too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+from fastapi import APIRouter, Header, Response, Security
+
+from services.loyalty.application.spending import Asked, Request, answer_once
+from services.loyalty.domain.activity import (
+    Adjusted,
+    AnyBody,
+    RedemptionRequested,
+    TransferRequested,
+)
+from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.member_id import BadMemberId, check_member_id
+from services.loyalty.http import examples, models, openapi, shown
+from services.loyalty.http.members import MemberId
+from services.loyalty.http.parts import Parts, PartsHere
+from services.loyalty.http.problem_codes import KINDS
+from services.loyalty.http.problems import MEDIA_TYPE, Problem, problem_document
+from services.loyalty.http.security import key_holder
+
+router = APIRouter(prefix="/v1/members/{member_id}", tags=["spending"])
+
+IdempotencyKey: TypeAlias = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        description="A key of your own for this request, unique for the member. Trying again with"
+        " it gives the first answer again; another request with it is refused.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        examples=["checkout-7d1f0a"],
+    ),
+]
+_COMMON = (
+    "unknown_member",
+    "no_program",
+    "idempotency_key_missing",
+    "idempotency_key_reused",
+    "not_enrolled",
+    "account_suspended",
+    "account_closed",
+    "account_merged",
+    "member_erased",
+    "account_stuck",
+    "before_program",
+    "contended",
+    "invalid_request",
+)
+
+
+@router.post(
+    "/redemptions",
+    summary="Redeem a reward",
+    status_code=201,
+    response_model=models.Redemption,
+    responses=openapi.answers(
+        "unknown_reward",
+        "insufficient_points",
+        "tier_too_low",
+        *_COMMON,
+        example=examples.REDEMPTION,
+        status=201,
+    ),
+    dependencies=[Security(key_holder, scopes=["members:write"])],
+)
+async def redeem(
+    parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.RedemptionRequest
+) -> Response:
+    """A reward of the catalogue at its cost. A refusal says how many points are missing."""
+    name = _name("rd", member_id, key)
+    body = RedemptionRequested(name, wanted.reward)
+    return await _answer(parts, member_id, key, name, wanted, body)
+
+
+@router.post(
+    "/transfers",
+    summary="Transfer points to another member",
+    status_code=201,
+    response_model=models.Transfer,
+    responses=openapi.answers(
+        "transfers_not_allowed",
+        "transfer_to_self",
+        "unknown_currency",
+        "insufficient_points",
+        *_COMMON,
+        example=examples.TRANSFER,
+        status=201,
+    ),
+    dependencies=[Security(key_holder, scopes=["members:write"])],
+)
+async def transfer(
+    parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.TransferRequest
+) -> Response:
+    """Available points, which keep their expiry. They return if the other account refuses them."""
+    _check_target(member_id, wanted.to_member)
+    name = _name("tr", member_id, key)
+    body = TransferRequested(name, member_id, wanted.to_member, wanted.currency, wanted.points)
+    return await _answer(parts, member_id, key, name, wanted, body)
+
+
+@router.post(
+    "/adjustments",
+    summary="Grant or take points by hand",
+    status_code=201,
+    response_model=models.Adjustment,
+    responses=openapi.answers(
+        "unknown_currency",
+        "nothing_to_adjust",
+        "insufficient_points",
+        *_COMMON,
+        example=examples.ADJUSTMENT,
+        status=201,
+    ),
+    dependencies=[Security(key_holder, scopes=["members:adjust"])],
+)
+async def adjust(
+    parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.AdjustmentRequest
+) -> Response:
+    """With a reason code and an actor, both of which stay in the journal for ever."""
+    name = _name("ad", member_id, key)
+    body = Adjusted(wanted.currency, wanted.points, wanted.reason, wanted.actor)
+    return await _answer(parts, member_id, key, name, wanted, body)
+
+
+def _check_target(member: str, to_member: str) -> None:
+    if member == to_member:
+        raise Problem("transfer_to_self")
+    try:
+        check_member_id(to_member)
+    except BadMemberId as error:
+        mistake = {"place": "body.to_member", "reason": error.reason}
+        raise Problem("invalid_request", mistakes=[mistake]) from error
+
+
+def _name(prefix: str, member: str, key: str) -> str:
+    """A name that follows from member and key: deciding anew, after a race, never changes it."""
+    digest = hashlib.blake2b(f"{member}\0{key}".encode(), digest_size=10, person=b"loyalty name")
+    return f"{prefix}-{digest.hexdigest()}"
+
+
+async def _answer(
+    parts: Parts, member: str, key: str, name: str, wanted: models.Shown, body: AnyBody
+) -> Response:
+    request = Request(
+        member=member,
+        name=name,
+        body=body,
+        key_digest=hashlib.sha256(key.encode()).digest(),
+        request_digest=_request_digest(wanted, body),
+    )
+    reply, again = await answer_once(
+        parts.store,
+        parts.programs,
+        parts.clock,
+        request,
+        render=_render,
+        attempts=parts.limits.attempts,
+    )
+    return Response(
+        reply.body,
+        status_code=reply.status,
+        media_type="application/json" if reply.status < 400 else MEDIA_TYPE,
+        headers={"Idempotency-Replayed": "true"} if again else None,
+    )
+
+
+def _request_digest(wanted: models.Shown, body: AnyBody) -> bytes:
+    """What makes two requests the same: the operation and its fields."""
+    content = [type(body).__name__, wanted.model_dump()]
+    return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
+
+
+def _render(asked: Asked) -> tuple[int, str]:
+    """Status and body of the answer to a decided request."""
+    if asked.decision.outcome == "accepted":
+        return 201, _accepted(asked).model_dump_json()
+    code, facts = refusal(asked.decision.reason, asked.decision.details)
+    detail = _DETAILS[code].format_map(facts) if code in _DETAILS else ""
+    document = problem_document(code, detail, facts)
+    return KINDS[code].status, msgspec.json.encode(document).decode()
+
+
+_DETAILS = {"insufficient_points": "{missing} more points are needed."}
+
+
+def refusal(reason: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The problem code for a reason, and the facts; ``refused`` for one without its own code."""
+    return (reason, details) if reason in KINDS else ("refused", {"reason": reason, **details})
+
+
+def _accepted(asked: Asked) -> models.Settled:
+    settled: dict[str, Any] = {
+        "member_id": asked.member,
+        "seq": asked.decision.account.seq,
+        "recorded_at": rfc3339(asked.decision.activity.recorded_at),
+        "balances": shown.balances(asked.program, asked.decision.account),
+    }
+    match asked.decision.activity.body:
+        case RedemptionRequested(redemption=name, reward=reward_id):
+            reward = asked.program.rewards[reward_id]
+            return models.Redemption(
+                redemption=name,
+                reward=reward_id,
+                points=reward.cost,
+                currency=reward.currency,
+                **settled,
+            )
+        case TransferRequested(transfer=name, to_member=target, currency=currency, points=points):
+            return models.Transfer(
+                transfer=name, to_member=target, currency=currency, points=points, **settled
+            )
+        case Adjusted(currency=currency, points=points, reason=reason):
+            return models.Adjustment(currency=currency, points=points, reason=reason, **settled)
+    raise AssertionError(f"not a request of this module: {asked.decision.activity.body!r}")

@@ -18,7 +18,7 @@ from services.loyalty.db.connect import Limits, connect
 from services.loyalty.db.tables import metadata
 
 _LIMITS = Limits(statement_ms=0, lock_ms=5_000, idle_in_transaction_ms=60_000)
-_ONE_MIGRATOR = 0x6C6F79616C7479  # "loyalty", as the key of an advisory lock
+_ONE_MIGRATOR = 0x6D696772617465  # "migrate", as the key of an advisory lock
 
 
 def run(connection: Connection) -> None:

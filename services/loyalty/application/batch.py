@@ -387,12 +387,13 @@ def _late_keys(
         for number, cap in enumerate(program.caps)
         if cap.period != "purchase"
     ]
-    enrolled_on = local_date(account.enrolled_at, program.zone)
     windows = [
         f"window:{name}/{key}"
         for name, currency in program.currencies.items()
         if (window := currency.window) is not None
-        for key in windows_counted(window.kind, window.months, window_key(window, day, enrolled_on))
+        for key in windows_counted(
+            window.kind, window.months, window_key(window, day, account.enrolled_at, program.zone)
+        )
     ]
     held = {f"window:{name}/{key}" for name, points in account.windows.items() for key in points}
     return [key for key in keys if key not in account.counters] + [

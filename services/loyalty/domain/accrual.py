@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.loyalty.domain.account import Lot
-from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import activation_at, after_span, expiry_at, window_key
 from services.loyalty.domain.program import Currency, Pending
@@ -111,7 +111,7 @@ def _accrue_qualifying(
     draft: Draft, terms: Currency, points: int, *, cause: str, order: str, pending: Pending | None
 ) -> tuple[list[tuple[str, int]], str]:
     assert terms.window is not None
-    window = window_key(terms.window, draft.day, local_date(draft.enrolled_at, draft.tz))
+    window = window_key(terms.window, draft.day, draft.enrolled_at, draft.tz)
     activates_at, awaits = (
         _activation(draft, pending, order) if terms.counts == "when_activated" else (0, "")
     )
@@ -147,7 +147,7 @@ def count_qualifying(draft: Draft, currency: str, window: str, points: int) -> N
     """
     held = draft.windows.setdefault(currency, {})
     key = f"window:{currency}/{window}"
-    if window not in held and (key in draft.facts.history or key in draft.history):
+    if window not in held and (key in draft.history or key in draft.facts.history):
         was = draft.history.get(key) or draft.facts.history[key]
         assert was[1] + points >= 0
         draft.history[key] = [0, was[1] + points]

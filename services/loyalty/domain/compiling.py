@@ -11,7 +11,6 @@ from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midn
 from services.loyalty.domain.consistency import least_days, occasion_of
 from services.loyalty.domain.notation import Dates, Points
 from services.loyalty.domain.program import (
-    NO_FILTER,
     Basis,
     Boost,
     Boosts,
@@ -62,7 +61,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         digest=digest,
         names=document.names,
         basis=_basis(document.spend.basis),
-        exclude=_filter(_excluded(document.spend.exclude)),
+        exclude=Filter(**_excluded(document.spend.exclude)),
         tiers=_tiers(document.tiers) if document.tiers else None,
         rules=rules,
         rules_by_event=_by_event(rules),
@@ -213,22 +212,19 @@ def _boost(name: str, section: BoostSection, zone: ZoneInfo) -> Boost:
     )
 
 
+_CHOICES = ("sku", "category", "brand", "channel", "store", "payment", "tier", "segment", "nth")
+
+
 def _choice(section: Choice) -> Filter:
-    kept: dict[str, frozenset[Any]] = {
-        key: frozenset(items)
-        for key in Filter.__dataclass_fields__
-        if not key.startswith("exclude_") and (items := getattr(section, key))
+    kept: dict[str, Any] = {
+        key: frozenset(getattr(section, key) or ()) for key in _CHOICES
     }
-    return _filter({**kept, **_excluded(section.exclude)})
+    return Filter(**kept, **_excluded(section.exclude))
 
 
-def _filter(lists: Mapping[str, frozenset[Any]]) -> Filter:
-    return Filter(**lists) if lists else NO_FILTER
-
-
-def _excluded(section: LinesSection) -> dict[str, frozenset[str]]:
+def _excluded(section: LinesSection) -> dict[str, frozenset[Any]]:
     lists = {"sku": section.sku, "category": section.category, "brand": section.brand}
-    return {f"exclude_{key}": frozenset(items) for key, items in lists.items() if items}
+    return {f"exclude_{key}": frozenset(items or ()) for key, items in lists.items()}
 
 
 def _validity(valid: Dates | None, zone: ZoneInfo) -> tuple[Instant, Instant]:

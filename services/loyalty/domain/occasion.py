@@ -153,10 +153,7 @@ def unmet(occasion: Occasion, rule: Rule | Boost) -> str:
         return "not_valid_then"
     if rule.days is not None and not rule.days(draft.day):
         return "other_day"
-    return "" if rule.filter is _NO_FILTER else _filtered(occasion, rule.filter)
-
-
-_NO_FILTER = Filter()
+    return "" if rule.filter.empty else _filtered(occasion, rule.filter)
 
 
 def _filtered(occasion: Occasion, filter_: Filter) -> str:  # noqa: PLR0911 - a return per reason

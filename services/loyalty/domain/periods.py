@@ -50,7 +50,7 @@ def ended_before(key: str, day: date) -> bool:
     return False
 
 
-def window_key(window: Window, day: date, enrolled_on: date) -> str:
+def window_key(window: Window, day: date, enrolled_at: Instant, tz: ZoneInfo) -> str:
     """The window that holds a civil date: its month (the last one of a rolling window), its
     calendar year, or the first day of the member's year (which begins on the anniversary of the
     enrolment; 29 February counts as the 28th in common years).
@@ -59,7 +59,7 @@ def window_key(window: Window, day: date, enrolled_on: date) -> str:
         return _key("month", day)
     if window.kind == "calendar_year":
         return _key("year", day)
-    return _member_year(day, enrolled_on).isoformat()
+    return _member_year(day, local_date(enrolled_at, tz)).isoformat()
 
 
 @lru_cache(maxsize=16384)

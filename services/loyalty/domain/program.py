@@ -138,17 +138,15 @@ class Filter:
     segment: frozenset[str] = frozenset()
     nth: frozenset[int] = frozenset()
 
-    @property
-    def chooses_lines(self) -> bool:
-        """Whether lines, and not only activities, are chosen."""
-        return bool(
-            self.sku
-            or self.category
-            or self.brand
-            or self.exclude_sku
-            or self.exclude_category
-            or self.exclude_brand
-        )
+    chooses_lines: bool = field(init=False, compare=False)
+    empty: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        left_out = (self.exclude_sku, self.exclude_category, self.exclude_brand)
+        lines = (self.sku, self.category, self.brand, *left_out)
+        activity = (self.channel, self.store, self.payment, self.tier, self.segment, self.nth)
+        object.__setattr__(self, "chooses_lines", any(lines))
+        object.__setattr__(self, "empty", not any(lines) and not any(activity))
 
 
 NO_FILTER = Filter()

@@ -32,8 +32,8 @@ def window_of(draft: Draft, at: Instant) -> str:
 def _window_at(program: Program, enrolled_at: Instant, at: Instant) -> str:
     window = qualifying(program).window
     assert window is not None
-    tz = program.zone
-    return window_key(window, local_date(at, tz), local_date(enrolled_at, tz))
+    day = local_date(at, program.zone)
+    return window_key(window, day, enrolled_at, program.zone)
 
 
 def balance(draft: Draft, window: str) -> int:
@@ -41,10 +41,13 @@ def balance(draft: Draft, window: str) -> int:
     currency = qualifying(draft.program)
     assert currency.window is not None
     held = draft.windows.get(currency.name, {})
+    outside = bool(draft.history or draft.facts.history)
     total = 0
     for key in windows_counted(currency.window.kind, currency.window.months, window):
         points = held.get(key)
         if points is None:
+            if not outside:
+                continue
             gone = f"window:{currency.name}/{key}"
             row = draft.history.get(gone) or draft.facts.history.get(gone)
             points = row[1] if row else 0
@@ -78,7 +81,7 @@ def judge(draft: Draft, *, credited: int, window: str) -> None:
         return
     terms = qualifying(draft.program).window
     assert terms is not None
-    current = window_of(draft, draft.effective_at)
+    current = window_key(terms, draft.today, draft.enrolled_at, draft.tz)
     counts = window in windows_counted(terms.kind, terms.months, current)
     _reach(draft, tiers, current, credited if counts else 0, draft.effective_at)
     if window != current:

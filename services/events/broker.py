@@ -1,0 +1,116 @@
+"""Kafka clients, made in one place: what every one of them takes, and how they start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+
+from services.events.halt import BrokerUnavailable
+
+log = logging.getLogger(__name__)
+
+STOP_S = 3.0
+"""Seconds that a client may take to leave; then its sockets are dropped."""
+
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """Where Kafka is, and how its clients are made.
+
+    Attributes:
+        options: what every client takes to find and trust the brokers, as aiokafka names it.
+        real: False for the in-process mock, whose control batches carry a bad checksum.
+    """
+
+    options: Mapping[str, Any] = field(repr=False)
+    real: bool = True
+
+    def group_consumer(self, group: str, client_id: str) -> AIOKafkaConsumer:
+        """A consumer for one lane. It commits nothing by itself, and never guesses an offset."""
+        return AIOKafkaConsumer(
+            **self.options,
+            client_id=client_id,
+            group_id=group,
+            # Ranges bring equal partition numbers together; a second assignor costs 11 s a join.
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            check_crcs=self.real,
+            fetch_max_wait_ms=250,
+            fetch_max_bytes=16 * _MIB,
+            max_partition_fetch_bytes=_MIB,
+            metadata_max_age_ms=30_000,
+        )
+
+    def reader(self) -> AIOKafkaConsumer:
+        """A consumer outside any group, for reading a topic to its end."""
+        return AIOKafkaConsumer(
+            **self.options,
+            auto_offset_reset="none",
+            enable_auto_commit=False,
+            isolation_level="read_committed",
+            check_crcs=self.real,
+            fetch_max_wait_ms=100,
+        )
+
+    def producer(self, transactional_id: str) -> AIOKafkaProducer:
+        """A transactional producer. Its start fences the one before and settles its transaction."""
+        return AIOKafkaProducer(
+            **self.options,
+            transactional_id=transactional_id,
+            acks="all",
+            max_batch_size=256 * 1024,
+            max_request_size=2 * _MIB,
+            transaction_timeout_ms=60_000,
+        )
+
+    def admin(self) -> AIOKafkaAdminClient:
+        return AIOKafkaAdminClient(**self.options)
+
+    @property
+    def place(self) -> str:
+        """Where the brokers are, for messages."""
+        return str(self.options.get("bootstrap_servers", "localhost"))
+
+
+@asynccontextmanager
+async def started(kafka: Kafka, client: Any) -> AsyncIterator[Any]:
+    """The client, running; stopped at the end, however the block is left.
+
+    Raises:
+        BrokerUnavailable: it cannot start.
+    """
+    try:
+        try:
+            await client.start()
+        except (KafkaError, OSError) as error:
+            raise BrokerUnavailable(f"Kafka at {kafka.place}: {one_line(error)}") from error
+        yield client
+    finally:
+        await stop(client)
+
+
+async def stop(client: Any) -> None:
+    """Stops a client within :data:`STOP_S`, which aiokafka does not promise."""
+    closing = client.close() if isinstance(client, AIOKafkaAdminClient) else client.stop()
+    try:
+        await asyncio.wait_for(closing, STOP_S)
+    except (TimeoutError, KafkaError, OSError) as error:
+        log.warning("kafka client dropped instead of stopped: %s", one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line, or its kind where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -175,10 +175,26 @@ def _add_set_up(adds: _Adds) -> None:
     create.add_argument(
         "--scope", action="append", metavar="SCOPE", help="what it opens; repeatable; default: all"
     )
-    keys("list", "commands.keys:show", "list keys by id, without their secrets")
-    revoke = keys("revoke", "commands.keys:revoke", "close what a key opens, for good")
+    keys(
+        "list",
+        "commands.keys:show",
+        "list keys by id, without their secrets",
+        example="loyalty keys list",
+    )
+    revoke = keys(
+        "revoke",
+        "commands.keys:revoke",
+        "close what a key opens, for good",
+        example="loyalty keys revoke 4f0c9a1be237",
+    )
     revoke.add_argument("id", help="the key's id, as `keys list` shows it")
-    adds("settings", "commands.set_up:show_settings", "print every setting, its value and meaning")
+    show = adds(
+        "settings",
+        "commands.set_up:show_settings",
+        "print every setting, its value and meaning",
+        example="loyalty settings --defaults",
+    )
+    show.add_argument("--defaults", action="store_true", help="defaults instead of values")
 
 
 def _add_operations(adds: _Adds) -> None:
@@ -189,23 +205,38 @@ def _add_operations(adds: _Adds) -> None:
         "list every mistake of a programme, with place, reason and remedy",
         example="loyalty program check programmes/gift-shop.yaml",
     )
-    publish = program("publish", "commands.program:publish", "publish a programme as a new version")
+    publish = program(
+        "publish",
+        "commands.program:publish",
+        "publish a programme as a new version, which never changes",
+        example='loyalty program publish gift-shop.yaml --by "Ann Li"',
+    )
     for command in (check, publish):
         command.add_argument("file", help="the programme, in YAML or JSON; - reads standard input")
     publish.add_argument("--by", default="", help="who publishes (default: the login name)")
-    show = program("show", "commands.program:show", "print a published version, or list them all")
+    show = program(
+        "show",
+        "commands.program:show",
+        "print a published version, or list them all",
+        example="loyalty program show 3",
+    )
     show.add_argument("version", type=int, nargs="?", help="which (default: list all)")
     verify = adds(
         "verify",
         "commands.books:verify",
         "recompute chains, lots, balances and the trial balance, and name the first wrong row",
-        example="loyalty verify --member 17850",
+        example="loyalty verify --json",
     )
-    verify.add_argument("--member", help="only this member's books")
-    adds("recover", "commands.books:recover", "start anew after a restore or a lost topic")
+    verify.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
+    adds(
+        "recover",
+        "commands.books:recover",
+        "start a new incarnation after a restore or a lost topic",
+        example="loyalty recover        # when serve, work, relay and schedule refuse to start",
+    )
     adjust = adds(
         "adjust",
-        "commands.books:adjust",
+        "commands.adjust:adjust",
         "grant or take points by hand, with a reason and a name",
         example='loyalty adjust 17850 -250 --reason goodwill.undone --by "Ann Li"',
     )
@@ -214,18 +245,31 @@ def _add_operations(adds: _Adds) -> None:
     adjust.add_argument("--currency", default="points", help="which points (default: %(default)s)")
     adjust.add_argument("--reason", required=True, help="a reason code, kept for ever")
     adjust.add_argument("--by", required=True, help="who answers for it")
+    adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
 
 
 def _add_dead_letters(adds: _Adds) -> None:
-    show_all = adds("list", "commands.dead_letters:show_all", "list dead letters, newest first")
+    show_all = adds(
+        "list",
+        "commands.dead_letters:show_all",
+        "list dead letters, newest first",
+        example="loyalty dead-letters list --reason unknown_type",
+    )
     show_all.add_argument("--reason", help="only with this reason code")
+    show_all.add_argument("--member", help="only of this member")
+    show_all.add_argument("--replayed", action="store_true", help="also those replayed since")
     show_all.add_argument("--limit", type=int, default=50, help="how many (default: %(default)s)")
-    show = adds("show", "commands.dead_letters:show", "print one dead letter with its bytes")
+    show = adds(
+        "show",
+        "commands.dead_letters:show",
+        "print one dead letter with its bytes",
+        example="loyalty dead-letters show commerce.purchases/3/1874",
+    )
     replay = adds(
         "replay",
         "commands.dead_letters:replay",
-        "send dead letters through the worker again",
+        "record a dead letter after all, once what it lacked is there",
         example="loyalty dead-letters replay commerce.purchases/3/1874",
     )
     for command in (show, replay):
@@ -242,7 +286,12 @@ def _add_trying_out(adds: _Adds) -> None:
     demo.add_argument("--once", action="store_true", help="end after the summary")
     demo.add_argument("--data", metavar="FILE", help="other purchases, with the same columns")
     demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    adds("bench", "bench:measure", "measure events per second against what the parts can do")
+    adds(
+        "bench",
+        "bench:measure",
+        "measure events per second against what the parts can do",
+        example="loyalty bench",
+    )
 
 
 if __name__ == "__main__":

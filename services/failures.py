@@ -16,11 +16,13 @@ class Ending:
 
     code: int
     meaning: str
+    about: str = ""
+    """What the line begins with, where exceptions do not say it."""
 
 
 REFUSED = Ending(1, "refused, or a mistake of our own")
 USAGE = Ending(2, "a setting, option or file that does not fit")
-DATABASE = Ending(3, "the database is not there")
+DATABASE = Ending(3, "the database is not there", about="database ")
 BROKER = Ending(4, "the broker is not there, or has no such topic")
 SCHEMA = Ending(5, "the database schema is behind: loyalty migrate")
 PORT = Ending(6, "the port is in use")
@@ -47,6 +49,14 @@ _ENDINGS: dict[str, Ending] = {
     "services.embedded.EmbeddedPartFailed": REFUSED,
     "services.loyalty.db.connect.DatabaseUnavailable": DATABASE,
     "services.loyalty.db.connect.SchemaBehind": SCHEMA,
+    "services.loyalty.application.clock.ClockNotSet": USAGE,
+    "services.loyalty.application.programs.NoProgram": REFUSED,
+    "services.loyalty.application.record.Contended": REFUSED,
+    "services.loyalty.db.keys.KeyRefused": REFUSED,
+    "services.loyalty.domain.mistakes.ProgramMistakes": USAGE,
+    "services.events.halt.BrokerUnavailable": BROKER,
+    "services.events.halt.WatermarkDiffers": RECOVER,
+    "services.events.halt.Halted": STOPPED,
     "aiokafka.errors.KafkaConnectionError": BROKER,
 }
 
@@ -58,7 +68,7 @@ def ending_of(error: BaseException) -> tuple[Ending, str] | None:
         return INTERRUPTED, "interrupted"
     for kind in type(error).__mro__:
         if ending := _ENDINGS.get(f"{kind.__module__}.{kind.__qualname__}"):
-            return ending, " ".join(str(error).split())
+            return ending, ending.about + " ".join(str(error).split())
     return None
 
 

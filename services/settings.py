@@ -162,17 +162,20 @@ class Settings:
         timedelta(days=3653), _DURATION, "an event that occurred longer ago is refused"
     )
     max_event_lead: timedelta = _setting(
-        timedelta(minutes=5),
+        timedelta(days=1),
         _DURATION,
         "an event from further ahead of our clock is refused",
     )
     max_event_bytes: int = _setting(
-        262_144, _integer(1024, 10_485_760), "a longer message is refused unread"
+        1_048_576, _integer(1024, 10_485_760), "a longer message is refused unread"
     )
     breaker: int = _setting(
         100,
         _integer(1, 1_000_000),
         "dead letters in a row on one partition after which its worker stops and asks for a person",
+    )
+    keep_dead_letters: timedelta = _setting(
+        timedelta(days=30), _DURATION, "how long dead letters keep their original bytes"
     )
     tick_wait: timedelta = _setting(
         timedelta(minutes=15),

@@ -1,0 +1,54 @@
+"""Points granted or taken by hand from the command line."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from uuid import uuid4
+
+from services.commands import wiring
+from services.failures import Refusal
+from services.loyalty.application.batch import Outcome
+from services.loyalty.application.intake import event_digest
+from services.loyalty.application.programs import Programs
+from services.loyalty.application.record import record_batch
+from services.loyalty.application.store import Incoming
+from services.loyalty.db.connect import connected
+from services.loyalty.db.migrate import require_schema
+from services.loyalty.db.session import PgSession
+from services.loyalty.domain.activity import Activity, Adjusted, encode_body
+from services.loyalty.domain.calendar import Instant
+from services.settings import Settings
+
+SOURCE = "loyalty.cli"
+
+
+async def adjust(settings: Settings, options: Namespace) -> None:
+    """Records an adjustment and says what came of it; the same ``--id`` never counts twice."""
+    clock, programs = wiring.clock(settings), Programs()
+    name = options.id or str(uuid4())
+    async with connected(wiring.database_url(settings), purpose="adjust") as connection:
+        await require_schema(connection)
+        session = PgSession(connection)
+        if not await session.load_accounts([options.member]):
+            raise Refusal(f"there is no member {options.member}")
+        now = await clock.now(session)
+        [outcome] = await record_batch(session, programs, clock, [_incoming(options, name, now)])
+    _tell(outcome, options, name)
+
+
+def _incoming(options: Namespace, name: str, now: Instant) -> Incoming:
+    body = Adjusted(options.currency, options.points, options.reason, options.by)
+    activity = Activity(body, now, 0, SOURCE, name)
+    return Incoming(options.member, activity, event_digest(SOURCE, name), encode_body(body))
+
+
+def _tell(outcome: Outcome, options: Namespace, name: str) -> None:
+    if outcome.status == "duplicate":
+        print(f"{name} was recorded before; nothing was done")
+        return
+    if outcome.status != "accepted":
+        details = ", ".join(f"{key} {value}" for key, value in outcome.details.items())
+        reason = outcome.reason or outcome.status
+        raise Refusal(f"refused: {reason}" + (f" ({details})" if details else ""))
+    points = f"{options.points:+,} {options.currency}"
+    print(f"member {options.member}, seq {outcome.seq}: {points}, recorded as {name}")

@@ -1,0 +1,69 @@
+"""Proving the books from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+
+from rich.console import Console
+from rich.progress import Progress
+
+from services.commands import wiring
+from services.failures import BOOKS
+from services.loyalty.db.connect import Limits, connected
+from services.loyalty.db.migrate import require_schema
+from services.loyalty.db.verify import Verdict
+from services.loyalty.db.verify import verify as verify_books
+from services.settings import Settings
+
+_NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
+
+
+async def verify(settings: Settings, options: Namespace) -> int:
+    """Prints what was checked and what is wrong; answers the exit code of books that are."""
+    url = wiring.database_url(settings)
+    async with connected(url, purpose="verify", limits=_NO_HURRY) as connection:
+        await require_schema(connection)
+        with Progress(console=Console(stderr=True), transient=True) as shown:
+            task = shown.add_task("Verifying", total=None)
+            verdict = await verify_books(
+                connection,
+                progress=lambda done, total: shown.update(task, completed=done, total=total),
+            )
+    print(_as_json(verdict) if options.json else _in_words(verdict))
+    if verdict.sound:
+        return 0
+    print(f"loyalty: the books do not verify: {verdict.first}", file=sys.stderr)
+    return BOOKS.code
+
+
+def _in_words(verdict: Verdict) -> str:
+    lines = [
+        f"{verdict.members:,} members, {verdict.journal_rows:,} activities,"
+        f" {verdict.ledger_rows:,} ledger entries",
+        *(f"  {each}" for each in verdict.checked),
+        f"Not checked: {verdict.not_checked}.",
+        *(f"WRONG  {wrong}" for wrong in verdict.wrong),
+    ]
+    if verdict.wrong_count > len(verdict.wrong):
+        lines.append(f"WRONG  and {verdict.wrong_count - len(verdict.wrong):,} more")
+    lines.append("The books balance." if verdict.sound else "The books DO NOT balance.")
+    return "\n".join(lines)
+
+
+def _as_json(verdict: Verdict) -> str:
+    return json.dumps(
+        {
+            "sound": verdict.sound,
+            "members": verdict.members,
+            "journal_rows": verdict.journal_rows,
+            "ledger_rows": verdict.ledger_rows,
+            "balances": verdict.balances,
+            "in_transit": verdict.in_transit,
+            "wrong_count": verdict.wrong_count,
+            "wrong": [str(wrong) for wrong in verdict.wrong],
+            "checked": verdict.checked,
+            "not_checked": verdict.not_checked,
+        }
+    )

@@ -250,6 +250,8 @@ class MockBroker:
         if not self._client:
             raise EmbeddedPartFailed(f"the broker does not start: {reason.value.decode()}")
         self._cluster = self._rdkafka.rd_kafka_handle_mock_cluster(self._client)
+        # Nobody else will join: the three seconds that a group waits for more members are for nothing.
+        self._rdkafka.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         for topic, partitions in topics.items():
             self._rdkafka.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1)
         self.bootstrap: str = self._rdkafka.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
@@ -286,6 +288,7 @@ def _with_signatures(library: ctypes.CDLL) -> ctypes.CDLL:
         "rd_kafka_handle_mock_cluster": (handle, [handle]),
         "rd_kafka_mock_cluster_bootstraps": (text, [handle]),
         "rd_kafka_mock_topic_create": (number, [handle, text, number, number]),
+        "rd_kafka_mock_group_initial_rebalance_delay_ms": (None, [handle, ctypes.c_int32]),
     }
     for name, (answer, arguments) in signatures.items():
         function = getattr(library, name)

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 STOP_S = 3.0
 """Seconds that a client may take to leave; then its sockets are dropped."""
 
+MOCK_WAIT_MS = 10
+"""How long the mock holds a fetch that finds nothing; unlike Kafka, it does not answer when something comes."""
+
 _MIB = 1024 * 1024
 
 
@@ -48,7 +51,7 @@ class Kafka:
             enable_auto_commit=False,
             isolation_level="read_committed",
             check_crcs=self.real,
-            fetch_max_wait_ms=250,
+            fetch_max_wait_ms=250 if self.real else MOCK_WAIT_MS,
             fetch_max_bytes=16 * _MIB,
             max_partition_fetch_bytes=_MIB,
             metadata_max_age_ms=30_000,

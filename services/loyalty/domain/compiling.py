@@ -216,9 +216,7 @@ _CHOICES = ("sku", "category", "brand", "channel", "store", "payment", "tier", "
 
 
 def _choice(section: Choice) -> Filter:
-    kept: dict[str, Any] = {
-        key: frozenset(getattr(section, key) or ()) for key in _CHOICES
-    }
+    kept: dict[str, Any] = {key: frozenset(getattr(section, key) or ()) for key in _CHOICES}
     return Filter(**kept, **_excluded(section.exclude))
 
 

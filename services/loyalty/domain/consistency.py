@@ -1,68 +1,39 @@
 """What must hold between the keys of a programme document.
 
-Each check looks at one section and yields findings: path, reason and remedy. Names are taken from
-the text itself, so that a reference to something misspelt elsewhere is not reported as dangling.
+Each check looks at one section and yields findings: path, reason and remedy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.loyalty.domain.conditions import Condition, failure_on, samples_of
+from services.loyalty.domain.earning_checks import earning_findings
+from services.loyalty.domain.findings import (
+    Finding,
+    Findings,
+    Names,
+    check_pending,
+    dangling,
+    misplaced,
+    one_way,
+    repeated,
+    unknown_currencies,
+)
 from services.loyalty.domain.mistakes import one_of
-from services.loyalty.domain.notation import Amount, Points
-from services.loyalty.domain.program import Rate, Span
+from services.loyalty.domain.notation import Points
+from services.loyalty.domain.program import Span
 from services.loyalty.domain.sections import (
     BoostSection,
     CapSection,
-    Choice,
     CurrencySection,
     Document,
-    EarnSection,
     GiftSection,
-    PendingSection,
     RewardSection,
     TiersSection,
 )
-from services.loyalty.domain.source import Path, Source
-
-
-class Finding(NamedTuple):
-    """Something wrong at a path, not yet placed in the text."""
-
-    path: Path
-    reason: str
-    remedy: str
-
-
-Findings = Iterator[Finding]
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What the document names, as it is written."""
-
-    currencies: frozenset[str]
-    qualifying: frozenset[str]
-    levels: frozenset[str]
-    rules: frozenset[str]
-    rewards: frozenset[str]
-
-    @classmethod
-    def of(cls, source: Source) -> Names:
-        """The names in the text of a document."""
-        currencies = source.names("currencies")
-        return cls(
-            currencies,
-            frozenset(n for n in currencies if source.text("currencies", n, "qualifies") == "true"),
-            source.names("tiers", "levels"),
-            source.names("earn"),
-            source.names("rewards"),
-        )
+from services.loyalty.domain.source import Path
 
 
 def inconsistencies(document: Document, names: Names) -> Findings:
@@ -73,10 +44,7 @@ def inconsistencies(document: Document, names: Names) -> Findings:
         yield from _currency(("currencies", name), name, currency)
     if document.tiers is not None:
         yield from _tiers(document, document.tiers, names)
-    for name, rule in document.earn.items():
-        yield from _rule(("earn", name), rule, names)
-    yield from _monies(document)
-    yield from _boosts(document, names)
+    yield from earning_findings(document, names)
     yield from _gifts(document, names)
     yield from _caps(document.caps, names)
     for name, reward in document.rewards.items():
@@ -130,43 +98,19 @@ def _distinct_names(document: Document) -> Findings:
             taken.setdefault(name, section)
 
 
-def _dangling(
-    path: Path, given: Sequence[str] | None, known: frozenset[str], what: str
-) -> Findings:
-    for index, name in enumerate(given or ()):
-        if name not in known:
-            yield Finding((*path, index), f"there is no {what} {name!r}", one_of(known, name))
-
-
-def _repeated(path: Path, items: Iterable[object] | None) -> Findings:
-    seen: set[object] = set()
-    for index, item in enumerate(items or ()):
-        if item in seen:
-            yield Finding((*path, index), "it is in the list twice", "Keep one of the two")
-        seen.add(item)
-
-
-def _misplaced(path: Path, given: Iterable[str], section: object, why: str) -> Findings:
-    """Keys that were given where they mean nothing."""
-    fields = type(section).model_fields  # type: ignore[attr-defined]  # sections are pydantic models
-    for name in given:
-        if name in section.model_fields_set:  # type: ignore[attr-defined]  # as above
-            yield Finding((*path, fields[name].alias or name), why, "Remove it")
-
-
 # Currencies and tiers -----------------------------------------------------------------------------
 
 
 def _currency(path: Path, name: str, currency: CurrencySection) -> Findings:
     if currency.pending:
-        yield from _pending((*path, "pending"), currency.pending)
+        yield from check_pending((*path, "pending"), currency.pending)
     if currency.expires:
         yield from _notices((*path, "expires", "notice"), currency)
     if currency.qualifies:
         yield from _qualifying(path, currency)
     else:
         why = "only a currency that qualifies for tiers has it"
-        yield from _misplaced(path, ("window", "counts"), currency, why)
+        yield from misplaced(path, ("window", "counts"), currency, why)
 
 
 def _qualifying(path: Path, currency: CurrencySection) -> Findings:
@@ -177,7 +121,7 @@ def _qualifying(path: Path, currency: CurrencySection) -> Findings:
             "Add one, as in window: {rolling: 12 months} or window: calendar_year",
         )
     spendable = ("worth", "expires", "refund_shortfall", "late")
-    yield from _misplaced(path, spendable, currency, "points that qualify are not spent")
+    yield from misplaced(path, spendable, currency, "points that qualify are not spent")
     if currency.pending and currency.counts == "when_earned":
         yield Finding(
             (*path, "pending"),
@@ -195,7 +139,7 @@ def _qualifying(path: Path, currency: CurrencySection) -> Findings:
 def _notices(path: Path, currency: CurrencySection) -> Findings:
     assert currency.expires is not None
     notices = currency.expires.notice
-    yield from _repeated(path, notices)
+    yield from repeated(path, notices)
     for index, days in enumerate(notices or ()):
         if days >= least_days(currency.expires.after):
             yield Finding(
@@ -210,15 +154,6 @@ def least_days(span: Span) -> int:
     return span.months // 12 * 365 + span.months % 12 * 28 + span.days
 
 
-def _pending(path: Path, pending: PendingSection) -> Findings:
-    if (pending.for_ is None) == (pending.until is None):
-        yield Finding(path, "it says not one of 'for' and 'until'", "Give exactly one of the two")
-    elif pending.until is None:
-        yield from _misplaced(path, ("cancel_after",), pending, "nothing is waited for")
-    else:
-        yield from _misplaced(path, ("exact",), pending, "a delivery is not rounded")
-
-
 def _tiers(document: Document, tiers: TiersSection, names: Names) -> Findings:
     if tiers.by not in names.qualifying:
         known = tiers.by in names.currencies
@@ -227,7 +162,7 @@ def _tiers(document: Document, tiers: TiersSection, names: Names) -> Findings:
         yield Finding(("tiers", "by"), reason, remedy)
     yield from _levels(tiers)
     yield from _kept(document, tiers)
-    yield from _repeated(("tiers", "at_end", "warn"), tiers.at_end.warn)
+    yield from repeated(("tiers", "at_end", "warn"), tiers.at_end.warn)
 
 
 def _levels(tiers: TiersSection) -> Findings:
@@ -247,143 +182,12 @@ def _levels(tiers: TiersSection) -> Findings:
 
 def _kept(document: Document, tiers: TiersSection) -> Findings:
     kept, path = tiers.kept, ("tiers", "kept")
-    if (kept.for_ is None) == (kept.until is None):
-        yield Finding(path, "it says not one of 'for' and 'until'", "Give exactly one of the two")
+    yield from one_way(path, kept.for_, kept.until)
     currency = document.currencies.get(tiers.by)
     if kept.until and currency and currency.window and currency.window.kind == "rolling":
         yield Finding(
             (*path, "until"), "a rolling window has no end", "Write it like for: 12 months"
         )
-
-
-# Rules and boosts ---------------------------------------------------------------------------------
-
-_LINES = ("sku", "category", "brand", "exclude")
-_PURCHASE_ONLY = (*_LINES, "store", "payment", "nth", "min_spend", "per", "on_refund")
-
-
-def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
-    yield from _choice(path, rule, names)
-    if rule.event != "purchase":
-        yield from _misplaced(path, _PURCHASE_ONLY, rule, "only purchases have it")
-    if rule.event != "engagement":
-        yield from _misplaced(path, ("kind",), rule, "only engagements have a kind")
-    if rule.when:
-        yield from _evaluable((*path, "when"), rule.when, rule.event)
-    if rule.pending:
-        yield from _pending((*path, "pending"), rule.pending)
-    yield from _gives((*path, "give"), rule, names)
-    yield from _limit((*path, "limit"), rule)
-
-
-def _gives(path: Path, rule: EarnSection, names: Names) -> Findings:
-    if not rule.give:
-        yield Finding(path, "it gives nothing", "Name a currency, as in give: {points: 100}")
-    yield from _unknown_currencies(path, rule.give, names)
-    for currency, given in rule.give.items():
-        here = (*path, currency)
-        rates = [one for one in given if isinstance(one, Rate)]
-        if rates and rule.event != "purchase":
-            yield Finding(here, "only purchases have money to rate", "Write a number of points")
-        if len(given) > 1 and len(rates) < len(given):
-            yield Finding(here, "a fixed number stands beside others", "Write one number, or rates")
-        yield from _repeated(here, [one.money if isinstance(one, Rate) else "" for one in given])
-
-
-def _unknown_currencies(path: Path, given: Iterable[str], names: Names) -> Findings:
-    """Keys that should name currencies of points."""
-    for currency in given:
-        if currency not in names.currencies:
-            remedy = one_of(names.currencies, currency)
-            yield Finding((*path, currency), f"there is no currency {currency!r}", remedy)
-
-
-def _limit(path: Path, rule: EarnSection) -> Findings:
-    if rule.limit and rule.limit.currency and set(rule.give) != {rule.limit.currency}:
-        yield Finding(
-            path,
-            f"it counts {rule.limit.currency!r}, but the rule gives {', '.join(rule.give)}",
-            "Limit the times instead, or give each currency by a rule of its own",
-        )
-
-
-def _monies(document: Document) -> Findings:
-    """A currency of money is never guessed: whichever one rule rates, all have to."""
-    monies = frozenset(
-        one.money
-        for rule in document.earn.values()
-        for given in rule.give.values()
-        for one in given
-        if isinstance(one, Rate)
-    )
-    for name, rule in document.earn.items():
-        for currency, given in rule.give.items():
-            rated = frozenset(one.money for one in given if isinstance(one, Rate))
-            if rated:
-                yield from _unrated(("earn", name, "give", currency), monies - rated, "rate")
-        if rule.min_spend:
-            path = ("earn", name, "min_spend")
-            yield from _min_spend(path, rule.min_spend, monies)
-
-
-def _min_spend(path: Path, amounts: Sequence[Amount], monies: frozenset[str]) -> Findings:
-    given = [amount.currency for amount in amounts]
-    yield from _repeated(path, given)
-    yield from _unrated(path, monies - frozenset(given), "amount")
-    if monies:
-        yield from _dangling(path, given, monies, "rate for money in")
-
-
-def _unrated(path: Path, missing: frozenset[str], what: str) -> Findings:
-    if missing:
-        listed = ", ".join(sorted(missing))
-        yield Finding(path, f"it has no {what} for {listed}, which other rules rate", "Add one")
-
-
-def _choice(path: Path, choice: Choice, names: Names) -> Findings:
-    yield from _dangling((*path, "tier"), choice.tier, names.levels, "level")
-    for key in (
-        "sku",
-        "category",
-        "brand",
-        "channel",
-        "store",
-        "payment",
-        "tier",
-        "segment",
-        "nth",
-    ):
-        yield from _repeated((*path, key), getattr(choice, key))
-    for key in ("sku", "category", "brand"):
-        excluded = getattr(choice.exclude, key)
-        yield from _repeated((*path, "exclude", key), excluded)
-    if choice.days and choice.days.has_interval and not (choice.valid and choice.valid.first):
-        yield Finding(
-            (*path, "days"),
-            "an INTERVAL needs a day to count from",
-            "Give valid a first day, as in valid: 2011-03-01/..",
-        )
-
-
-def _evaluable(path: Path, when: Condition, event: str) -> Findings:
-    if failure := failure_on(when, samples_of(event)):
-        yield Finding(path, failure, "Guard it, as in order.lines.size() > 0 && …")
-
-
-def _boosts(document: Document, names: Names) -> Findings:
-    boosts = document.boosts
-    applies_to = ("boosts", "applies_to")
-    yield from _dangling(applies_to, boosts.applies_to, names.rules, "rule")
-    yield from _repeated(applies_to, boosts.applies_to)
-    events = {rule.event for rule in document.earn.values()}
-    for name, boost in (boosts.model_extra or {}).items():
-        path = ("boosts", name)
-        yield from _choice(path, boost, names)
-        for event in sorted(events) if boost.when else ():
-            yield from _evaluable((*path, "when"), boost.when, event)
-        if not boost.model_extra:
-            yield Finding(path, "it multiplies nothing", "Add a factor, as in points: x2")
-        yield from _unknown_currencies(path, boost.model_extra or (), names)
 
 
 # Gifts, caps, rewards, successors -----------------------------------------------------------------
@@ -401,9 +205,9 @@ def _gifts(document: Document, names: Names) -> Findings:
             yield Finding(path, f"{given[occasion]!r} is for the same occasion", "Make it one gift")
         given.setdefault(occasion, name)
         if occasion == "birthday":
-            yield from _misplaced(path, ("every",), gift, "a birthday comes each year")
+            yield from misplaced(path, ("every",), gift, "a birthday comes each year")
         elif occasion:
-            yield from _misplaced(path, ("date_known_for",), gift, "only birthdays are told to us")
+            yield from misplaced(path, ("date_known_for",), gift, "only birthdays are told to us")
         yield from _presents((*path, "give"), gift, names)
 
 
@@ -413,7 +217,7 @@ def occasion_of(name: str, gift: GiftSection) -> str:
 
 
 def _presents(path: Path, gift: GiftSection, names: Names) -> Findings:
-    yield from _repeated(
+    yield from repeated(
         path, [one.currency if isinstance(one, Points) else ("reward", one) for one in gift.give]
     )
     for index, one in enumerate(gift.give):
@@ -432,7 +236,7 @@ def _caps(caps: Sequence[CapSection], names: Names) -> Findings:
         capped = cap.model_extra or {}
         if not capped:
             yield Finding(path, "it caps no currency", "Name one, as in points: 10000")
-        yield from _unknown_currencies(path, capped, names)
+        yield from unknown_currencies(path, capped, names)
         for currency in capped:
             if (currency, cap.per) in seen:
                 reason = f"{currency!r} has a cap per {cap.per} already"
@@ -441,11 +245,11 @@ def _caps(caps: Sequence[CapSection], names: Names) -> Findings:
 
 
 def _reward(path: Path, reward: RewardSection, names: Names) -> Findings:
-    yield from _dangling((*path, "tier"), reward.tier, names.levels, "level")
-    yield from _repeated((*path, "tier"), reward.tier)
+    yield from dangling((*path, "tier"), reward.tier, names.levels, "level")
+    yield from repeated((*path, "tier"), reward.tier)
     if reward.gift_only:
-        yield from _misplaced(path, ("cost",), reward, "what is only ever a gift has no cost")
-        yield from _misplaced(path, ("tier",), reward, "its gift says who gets it")
+        yield from misplaced(path, ("cost",), reward, "what is only ever a gift has no cost")
+        yield from misplaced(path, ("tier",), reward, "its gift says who gets it")
         return
     if reward.cost is None:
         remedy = "Add one, as in cost: 500 points, or gift_only: true"

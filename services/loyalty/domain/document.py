@@ -17,8 +17,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from services.loyalty.domain.compiling import compile_program
-from services.loyalty.domain.consistency import Finding, Names, inconsistencies
+from services.loyalty.domain.consistency import inconsistencies
 from services.loyalty.domain.explaining import explained, path_of
+from services.loyalty.domain.findings import Finding, Names
 from services.loyalty.domain.mistakes import Mistake, ProgramMistakes
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.sections import Document
@@ -53,14 +54,21 @@ def read_document(text: str) -> Document:
     source = read_source(text)
     document, mistakes = _validated(source)
     found = dict.fromkeys((*source.mistakes, *mistakes))
-    wrong = {mistake.place for mistake in found}
+    wrong = {place for mistake in found for place in _place_and_above(mistake.place)}
     for finding in inconsistencies(document, Names.of(source)):
         mistake = source.mistake(*finding)
-        if mistake.place not in wrong:
+        if mistake.place not in wrong:  # else it may follow from what was cut out there
             found[mistake] = None
     if found:
         raise ProgramMistakes(found)
     return document
+
+
+def _place_and_above(place: str) -> Iterable[str]:
+    yield place
+    for index, character in enumerate(place):
+        if character in ".[":
+            yield place[:index]
 
 
 def parse_program(text: str, version: int, *, digest: str = "") -> Program:
@@ -166,6 +174,9 @@ def _cut(tree: dict[str, Tree], path: Path, *, is_missing: bool) -> None:
 class _InTheWordsOfTheDocument(GenerateJsonSchema):
     """A key that is left out is left out: there is no null in a document."""
 
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
@@ -179,8 +190,8 @@ def json_schema() -> str:
     """The JSON Schema (2020-12) of the document, as ``contracts/program.schema.json`` has it."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Loyalty programme",
         **Document.model_json_schema(schema_generator=_InTheWordsOfTheDocument),
+        "title": "Loyalty programme",
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from services.loyalty.domain.mistakes import Misread, one_of
 from services.loyalty.domain.money import (
-    EXPONENTS,
     ImpossibleAmount,
     UnknownCurrency,
     exponent_of,
@@ -39,6 +38,7 @@ _COUNT = re.compile(r"0|[1-9][0-9]{0,12}", re.ASCII)
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
+_QUOTA = re.compile(rf"[1-9][0-9]{{0,5}} per (?:{'|'.join(LIMIT_PERIODS)})", re.ASCII)
 _FACTOR = re.compile(r"x([0-9]{1,3}(?:\.[0-9]{1,3})?)", re.ASCII)
 _WORTH = re.compile(
     r"([0-9]{1,9}(?:\.[0-9]{1,8})?) ([A-Z]{3})(?: per ([1-9][0-9]{0,8}))?", re.ASCII
@@ -220,7 +220,7 @@ def read_amount(text: str) -> Amount:
     except UnknownCurrency:
         raise Misread(
             f"{text!r} does not end in an ISO 4217 currency code",
-            one_of(EXPONENTS, currency) if len(currency) == 3 else "Write it like 200.00 GBP",
+            "Write it like 200.00 GBP",
         ) from None
     except ImpossibleAmount as error:
         raise Misread(
@@ -284,10 +284,8 @@ def read_limit(text: str) -> Limited:
 
 def read_quota(text: str) -> str:
     """How often a benefit may be had: ``unlimited``, ``2 per year``."""
-    if text != "unlimited" and read_limit(text).currency:
-        raise Misread(
-            f"{text!r} counts points", "Write unlimited, or a number of times, as in 2 per year"
-        )
+    if text != "unlimited" and not _QUOTA.fullmatch(text):
+        raise Misread(f"{text!r} is not a quota", "Write it like unlimited or 2 per year")
     return text
 
 
@@ -316,7 +314,7 @@ def read_worth(text: str) -> tuple[int, int, str]:
         minor_unit = 10 ** exponent_of(match[2])
     except UnknownCurrency:
         raise Misread(
-            f"{match[2]!r} is not an ISO 4217 currency code", one_of(EXPONENTS, match[2])
+            f"{match[2]!r} is not an ISO 4217 currency code", "Write it like 0.01 GBP"
         ) from None
     worth = Fraction(match[1]) * minor_unit / int(match[3] or 1)
     if not worth:

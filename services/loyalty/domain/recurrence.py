@@ -102,6 +102,9 @@ def _check_parts(parts: dict[str, str]) -> None:
 def _days_of_year(text: str, anchor: date | None, year: int) -> frozenset[date]:
     """The days of one year, counted from the year before: a week across New Year is whole."""
     start = anchor or date(max(year - 1, 1), 1, 1)
-    rule = rrulestr(text, dtstart=datetime(start.year, start.month, start.day, tzinfo=UTC))
+    begins = datetime(start.year, start.month, start.day, tzinfo=UTC)
     first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, tzinfo=UTC)
-    return frozenset(moment.date() for moment in rule.between(first, last, inc=True))
+    rule = rrulestr(text, dtstart=begins).replace(
+        until=last
+    )  # else a day that never comes is sought
+    return frozenset(moment.date() for moment in rule if moment >= first)

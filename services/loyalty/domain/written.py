@@ -51,8 +51,14 @@ class Written:
 
 
 def _remedy(schema: dict[str, Any]) -> str:
-    examples = " or ".join(str(example) for example in schema.get("examples", ()))
+    examples = " or ".join(map(_flat, schema.get("examples", ())))
     return f"Write it like {examples}" if examples else "Write text"
+
+
+def _flat(example: Any) -> str:
+    if isinstance(example, dict):
+        return ", ".join(f"{key}: {value}" for key, value in example.items())
+    return str(example)
 
 
 def _written(read: Callable[[str], Any], *examples: str, pattern: str = "", **more: Any) -> Written:
@@ -78,7 +84,7 @@ _NUMBER = {"type": ["string", "integer"], "minimum": 0}
 
 Id: TypeAlias = Annotated[str, _written(notation.read_id, "big-basket", pattern=_ID)]
 Kind: TypeAlias = Annotated[str, _written(notation.read_kind, "product.reviewed")]
-Word: TypeAlias = Annotated[str, _written(notation.read_word, "POST", type=["string", "integer"])]
+Word: TypeAlias = Annotated[str, _written(notation.read_word, type=["string", "integer"])]
 Name: TypeAlias = Annotated[str, _written(notation.read_name, "Harbour Rewards")]
 Language: TypeAlias = Annotated[str, _written(notation.read_language, "en", "zh-Hans")]
 Truth: TypeAlias = Annotated[

@@ -38,8 +38,8 @@ def test_a_decimal_string_is_read_in_the_places_of_its_currency(
 
 @pytest.mark.parametrize(
     "text",
-    ["", " 1", "1 ", "-1", "+1", "1e3", "1,000", ".5", "5.", "007", "0x10", "NaN", "inf", "1_000", "1.234",
-     "1.000", "٣", "1\n", "1000000000000", "9" * 400],
+    ["", " 1", "1 ", "-1", "+1", "1e3", "1,000", ".5", "5.", "007", "0x10", "NaN", "inf", "1_000",
+     "1.234", "1.000", "٣", "1\n", "1000000000000", "9" * 400],
 )  # fmt: skip
 def test_anything_else_is_an_impossible_amount(text: str) -> None:
     with pytest.raises(ImpossibleAmount):

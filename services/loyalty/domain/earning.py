@@ -16,7 +16,7 @@ from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
-from services.loyalty.domain.program import Give, Pending, Rule
+from services.loyalty.domain.program import Give, Limit, Pending, Rule
 from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder
 
@@ -61,10 +61,12 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
         if why:
             missed.append((rule.id, why))
             continue
-        counter, times_left, points_left = _limit(occasion, rule)
-        if times_left == 0 or points_left == 0:
-            missed.append((rule.id, "limit_reached"))
-            continue
+        counter, points_left = "", None
+        if rule.limit is not None:
+            counter, times_left, points_left = _limit(occasion, rule, rule.limit)
+            if times_left == 0 or points_left == 0:
+                missed.append((rule.id, "limit_reached"))
+                continue
         gave = False
         for give in rule.gives:
             factor, weights, boosts = _boosted(occasion, rule, give, eligible)
@@ -75,9 +77,11 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
             fact: dict[str, Any] = {"rule": rule.id, "currency": give.currency, "spend": spend}
             _arithmetic(fact, occasion, give, factor, boosts)
             limits = not draft.program.currencies[give.currency].qualifies
-            points = _cut(fact, "limit", points, points_left if limits else None)
+            if limits and points_left is not None:
+                points = _cut(fact, "limit", points, points_left)
             taken: list[tuple[str, int, int]] = []
-            points = _cap(occasion, give.currency, points, capped, fact, taken)
+            if give.currency in draft.program.capped:
+                points = _cap(occasion, give.currency, points, capped, fact, taken)
             fact["points"] = points
             fired.append(fact)
             if not points:
@@ -124,11 +128,8 @@ def _look(  # noqa: PLR0911 - a return per reason
     return eligible, spend, ""
 
 
-def _limit(occasion: Occasion, rule: Rule) -> tuple[str, int | None, int | None]:
+def _limit(occasion: Occasion, rule: Rule, limit: Limit) -> tuple[str, int | None, int | None]:
     """The limit's counter key, and the times and points left (None: not limited that way)."""
-    limit = rule.limit
-    if limit is None:
-        return "", None, None
     key = f"{rule.id}/{period_key(limit.period, occasion.draft.day)}"
     times, points = occasion.draft.counted(key)
     return (
@@ -237,9 +238,9 @@ def _arithmetic(
         fact["factor"] = factor
 
 
-def _cut(fact: dict[str, Any], by: str, points: int, left: int | None) -> int:
+def _cut(fact: dict[str, Any], by: str, points: int, left: int) -> int:
     """What remains of points under a bound; what was cut is recorded with its reason."""
-    if left is None or points <= left:
+    if points <= left:
         return points
     fact.setdefault("cut", []).append((by, points - left))
     return left

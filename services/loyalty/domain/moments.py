@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -62,66 +62,85 @@ def next_moment(
     if account.status in ("unenrolled", "stuck") and not account.waiting:
         return None
     for program, start, end in versions.spans(after, until):
-        found = min(_moments(program, account, born_on, start, end), default=None)
+        found = _first(program, account, born_on, start, end)
         if found is not None:
             return found
     return None
 
 
-def _moments(
+def _first(
     program: Program, account: Account, born_on: date | None, after: Instant, until: Instant
-) -> Iterator[Moment]:
+) -> Moment | None:
+    first: Moment | None = None
     for waiting in account.waiting:
         if after < waiting.lapses_at <= until:
-            yield Moment(waiting.lapses_at, _LAPSE, "", waiting.seq)
+            first = _earlier(first, Moment(waiting.lapses_at, _LAPSE, "", waiting.seq))
     if account.status in ("unenrolled", "stuck"):
-        return
-    yield from _of_lots(program, account, after, until)
+        return first
+    if account.lots:
+        first = _of_lots(program, account, after, until, first)
     if account.status not in ("active", "suspended"):
-        return
-    yield from _of_tier(program, account, after, until)
+        return first
+    if account.standing.reaches or account.standing.grace_until:
+        first = _of_tier(program, account, after, until, first)
     for gift in program.gifts:
         at = _occasion(gift, program.zone, account, born_on, after)
         if after < at <= until:
-            yield Moment(at, _OCCASION, gift.occasion)
+            first = _earlier(first, Moment(at, _OCCASION, gift.occasion))
+    return first
+
+
+def _earlier(first: Moment | None, other: Moment) -> Moment:
+    return other if first is None or other < first else first
 
 
 def _of_lots(
-    program: Program, account: Account, after: Instant, until: Instant
-) -> Iterator[Moment]:
+    program: Program, account: Account, after: Instant, until: Instant, first: Moment | None
+) -> Moment | None:
+    """The first activation, expiry or notice of a lot, or ``first`` where that comes before it."""
+    ends: set[tuple[str, Instant]] = set()
+    limit = until if first is None else first.at
     for lot in account.lots:
-        if lot.activates_at and after < lot.activates_at <= until:
-            yield Moment(lot.activates_at, _ACTIVATION, lot.awaits)
-        if not 0 < lot.expires_at < NEVER:
+        at = lot.activates_at
+        if at and after < at <= limit:
+            first, limit = _earlier(first, Moment(at, _ACTIVATION, lot.awaits)), at
+        if 0 < lot.expires_at < NEVER:
+            ends.add((lot.currency, lot.expires_at))
+    for currency, end in ends:
+        if after < end <= limit:
+            first = _earlier(first, Moment(end, _EXPIRY))
+            limit = first.at
+        terms = program.currencies.get(currency)
+        if terms is None or terms.expiry is None:
             continue
-        if after < lot.expires_at <= until:
-            yield Moment(lot.expires_at, _EXPIRY)
-        terms = program.currencies.get(lot.currency)
-        if terms is not None and terms.expiry is not None:
-            for days in terms.expiry.notices:
-                at = days_before(lot.expires_at, days, program.zone)
-                if after < at <= until:
-                    yield Moment(at, _NOTICE)
+        for days in terms.expiry.notices:
+            at = days_before(end, days, program.zone)
+            if after < at <= limit:
+                first = _earlier(first, Moment(at, _NOTICE))
+                limit = first.at
+    return first
 
 
 def _of_tier(
-    program: Program, account: Account, after: Instant, until: Instant
-) -> Iterator[Moment]:
+    program: Program, account: Account, after: Instant, until: Instant, first: Moment | None
+) -> Moment | None:
+    """The first review, grace end or warning, or ``first`` where that comes before it."""
     standing = account.standing
     if program.tiers is None:
-        return
+        return first
     if after < standing.grace_until <= until:
-        yield Moment(standing.grace_until, _GRACE)
+        first = _earlier(first, Moment(standing.grace_until, _GRACE))
     end = period_end(standing)
     if not end:
-        return
+        return first
     if after < end <= until:
-        yield Moment(end, _REVIEW)
-    if end < NEVER:
-        for days in program.tiers.warn_days:
-            at = days_before(end, days, program.zone)
-            if after < at <= until and would_fall(program, account):
-                yield Moment(at, _WARNING)
+        first = _earlier(first, Moment(end, _REVIEW))
+    for days in program.tiers.warn_days if end < NEVER else ():
+        at = days_before(end, days, program.zone)
+        due = after < at <= until and (first is None or at <= first.at)
+        if due and would_fall(program, account):
+            first = _earlier(first, Moment(at, _WARNING))
+    return first
 
 
 def _occasion(

@@ -327,4 +327,9 @@ class Program:
     rewards: Mapping[str, Reward] = field(default_factory=dict)
     wait: Span = Span(days=30)
     transfers: bool = False
+    capped: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
+
     successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -21,11 +21,14 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
-    shares = [total * weight // whole for weight in weights]
+    parts = [divmod(total * weight, whole) for weight in weights]
+    shares = [share for share, _ in parts]
     left = total - sum(shares)
     if left:
-        by_remainder = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % whole), i))
-        for index in by_remainder[:left]:
+        remainders = [remainder for _, remainder in parts]
+        # a stable sort: among equal remainders the earlier weight stays first, even in reverse
+        order = sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)
+        for index in order[:left]:
             shares[index] += 1
     return shares
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
 
 import asyncpg
@@ -19,6 +20,7 @@ MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
 """Beside the package ``services``, wherever that was installed from."""
 
 _T = TypeVar("_T")
+_one_at_a_time = Lock()
 
 
 def upgrade(url: str) -> str:
@@ -31,7 +33,8 @@ def upgrade(url: str) -> str:
     """
     config = _config()
     config.attributes["url"] = url
-    _off_the_loop(lambda: command.upgrade(config, "head"))
+    with _one_at_a_time:  # Alembic keeps its environment in globals
+        _off_the_loop(lambda: command.upgrade(config, "head"))
     return head()
 
 

@@ -1,0 +1,222 @@
+"""Decisions made by hand, as `decide` could have made them: storage is tested without rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from services.loyalty.application.store import Decided, Loaded, ProfilePatch, Write
+from services.loyalty.db.session import PgSession
+from services.loyalty.domain.account import Account, Lot, Standing, Waiting
+from services.loyalty.domain.activity import (
+    Activity,
+    AnyBody,
+    Engaged,
+    Line,
+    Purchased,
+    Refunded,
+    Resumed,
+    Tick,
+)
+from services.loyalty.domain.calendar import DAY, NEVER, Instant
+from services.loyalty.domain.decision import Decision, Event, Facts, IssuedReward, LotTotals
+from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
+
+START: Instant = 1_291_190_760_000_000  # 2010-12-01T08:06:00Z
+EXPIRY = START + 90 * DAY
+LOT = f"points/2010-12/{EXPIRY}"
+
+Step = Callable[[Account], Decided]
+"""Makes the next Decision about an account."""
+
+
+def digest(name: str) -> bytes:
+    """Sixteen bytes that stand for a name."""
+    return hashlib.blake2b(name.encode(), digest_size=16).digest()
+
+
+def _decided(
+    account: Account,
+    body: AnyBody,
+    *,
+    changed: dict[str, Any] | None = None,
+    **decision: Any,
+) -> Decided:
+    """A Decision on ``body``, one day after the one before."""
+    seq = account.seq + 1
+    at = START + seq * DAY
+    own = isinstance(body, Tick | Resumed)
+    name = "" if own else f"event-{seq}"
+    after = msgspec.structs.replace(
+        account, seq=seq, as_of=at, recorded_at=at + 1_500, **(changed or {})
+    )
+    made = Decision(
+        activity=Activity(body, at, at + 1_500, "" if own else "/shop", name),
+        outcome=decision.pop("outcome", "accepted"),
+        reason=decision.pop("reason", ""),
+        version=1,
+        effective_at=at,
+        account=after,
+        **decision,
+    )
+    if own:
+        return Decided(made)
+    return Decided(made, digest(f"/shop {name}"), digest(f"content of {name}"))
+
+
+def bought(order: str, points: int = 40, *, level: str = "basic") -> Step:
+    """A purchase that earns ``points`` to spend and as many that count, with its receipt."""
+
+    def step(account: Account) -> Decided:
+        held = account.available("points") + points
+        taken_in = sum(lot.taken_in for lot in account.lots) + points
+        window = account.windows.get("status", {}).get("2010-12", 0) + points
+        since = account.standing.since if account.standing.level == level else START
+        return _decided(
+            account,
+            Purchased(order, "GBP", [Line(1, "85123A", 2, points * 50)]),
+            changed={
+                "status": "active",
+                "lots": [Lot("points", "2010-12", EXPIRY, 0, "", held, taken_in)],
+                "windows": {"status": {"2010-12": window}},
+                "standing": Standing(level, since),
+            },
+            entries=[
+                LedgerEntry(
+                    "accrual", "points", points, "issuance", "available", "", LOT, "base", order
+                ),
+                LedgerEntry(
+                    "accrual",
+                    "status",
+                    points,
+                    "issuance",
+                    "available",
+                    "",
+                    "status/2010-12",
+                    "base",
+                    order,
+                ),
+            ],
+            events=[Event("loyalty.points.accrued.v1", {"order": order, "points": points})],
+            trace={"fired": {"base": {"spend": points * 100, "points": points}}},
+            receipts=[
+                Receipt(
+                    order,
+                    "GBP",
+                    START,
+                    1,
+                    account.seq + 1,
+                    [ReceiptLine(1, 2, points * 100, points * 100)],
+                    [Posting("base", "points", points, [(LOT, points)], [points], [0])],
+                )
+            ],
+        )
+
+    return step
+
+
+def expired(account: Account) -> Decided:
+    """All points come to the end of their life."""
+    [lot] = account.lots
+    return _decided(
+        account,
+        Tick("expiry", EXPIRY),
+        changed={"lots": []},
+        entries=[
+            LedgerEntry(
+                "expiration", "points", lot.points, "available", "expired", lot.key, "", "", ""
+            )
+        ],
+        lots={lot.key: LotTotals(taken_in=lot.taken_in, expired=lot.points)},
+    )
+
+
+def closed(account: Account) -> Decided:
+    """The window leaves the working state."""
+    points = account.windows["status"]["2010-12"]
+    return _decided(
+        account,
+        Tick("window_close", EXPIRY),
+        changed={"windows": {}},
+        history={"window:status/2010-12": [0, points]},
+    )
+
+
+def parked(account: Account) -> Decided:
+    """A refund comes before its purchase, and waits."""
+    seq = account.seq + 1
+    waiting = [*account.waiting, Waiting(seq, "late", NEVER)]
+    return _decided(
+        account,
+        Refunded("late", "GBP", amount=100),
+        outcome="parked",
+        reason="no_purchase",
+        changed={"waiting": waiting},
+        waits="late",
+        lapses_at=NEVER,
+    )
+
+
+def resumed(account: Account) -> Decided:
+    """The oldest of what waits goes on."""
+    first, *rest = account.waiting
+    return _decided(
+        account,
+        Resumed(first.seq),
+        changed={"waiting": rest},
+        facts=Facts(parked=Refunded("late", "GBP", amount=100), parked_occurred_at=START),
+        done_waiting=[first.seq],
+    )
+
+
+def rewarded(account: Account) -> Decided:
+    """A gift that is no points."""
+    return _decided(
+        account,
+        Engaged("survey.answered"),
+        rewards=[IssuedReward("mug", "gift", "birthday", 0), IssuedReward("pen", "gift", "vip", 5)],
+    )
+
+
+def told(bytes_of_data: int) -> Step:
+    """An event whose data is of about this size."""
+
+    def step(account: Account) -> Decided:
+        text = "x" * bytes_of_data
+        return _decided(account, Engaged("app.opened"), events=[Event("loyalty.x.v1", {"x": text})])
+
+    return step
+
+
+def write_of(loaded: Loaded, *steps: Step, profile: ProfilePatch | None = None) -> Write:
+    """The Write of several Decisions in a row."""
+    account, decided = loaded.account, []
+    for step in steps:
+        decided.append(step(account))
+        account = decided[-1].decision.account
+    return Write(loaded, account, EXPIRY, decided, profile)
+
+
+async def opened(session: PgSession, *members: str) -> list[Loaded]:
+    """Accounts as they are now, made where missing."""
+    await session.open_accounts(members)
+    loaded = await session.load_accounts(members)
+    return [loaded[member] for member in members]
+
+
+async def record(session: PgSession, *writes: Write) -> None:
+    """Records in one transaction, as a batch does."""
+    async with session.transaction():
+        await session.lock_accounts([write.loaded.member for write in writes])
+        await session.write(writes)
+
+
+async def lived(session: PgSession, members: Sequence[str], *steps: Step) -> None:
+    """Gives each member the same life, one transaction per step."""
+    for step in steps:
+        loaded = await opened(session, *members)
+        await record(session, *(write_of(each, step) for each in loaded))

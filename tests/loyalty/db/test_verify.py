@@ -1,0 +1,204 @@
+"""Whatever is changed behind the service's back, `verify` names it."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+from sqlalchemy import BigInteger, Column, DateTime, Integer, LargeBinary, SmallInteger, Table, Text
+
+from services.loyalty.db.session import PgSession
+from services.loyalty.db.tables import journal, ledger
+from services.loyalty.db.verify import Verdict, verify
+from tests.loyalty.db.handmade import (
+    bought,
+    closed,
+    expired,
+    lived,
+    parked,
+    resumed,
+    rewarded,
+    told,
+)
+
+MEMBERS = ["ada", "bob"]
+LIFE = (bought("1"), parked, bought("2", 70, level="silver"), resumed, rewarded, expired, closed)
+
+ANOTHER_VALUE = {
+    Text: "{0} || '~'",
+    BigInteger: "{0} + 1",
+    Integer: "{0} + 1",
+    SmallInteger: "{0} + 1",
+    DateTime: "{0} + interval '1 microsecond'",
+    LargeBinary: "coalesce(set_byte({0}, 0, get_byte({0}, 0) # 1), decode(repeat('7', 32), 'hex'))",
+}
+
+
+@pytest.fixture
+async def lives(session: PgSession) -> None:
+    await lived(session, MEMBERS, *LIFE)
+
+
+@pytest.fixture
+async def free_hand(owner: asyncpg.Connection) -> asyncpg.Connection:
+    """A superuser who took away all that stands in the way of changing history."""
+    await owner.execute("SET session_replication_role = replica")
+    constraints = await owner.fetch(
+        "SELECT conrelid::regclass AS table, conname FROM pg_constraint"
+        " WHERE conrelid IN ('journal'::regclass, 'ledger'::regclass)"
+    )
+    for table, name in constraints:
+        await owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    await owner.execute("DROP INDEX journal_event_key")
+    return owner
+
+
+@pytest.mark.usefixtures("lives")
+async def test_books_that_nobody_touched_are_sound(connection: asyncpg.Connection) -> None:
+    seen: list[tuple[int, int]] = []
+    verdict = await verify(connection, progress=lambda done, of: seen.append((done, of)))
+    assert verdict.sound, verdict.first
+    assert (verdict.members, verdict.journal_rows, verdict.ledger_rows) == (2, 14, 10)
+    assert verdict.balances == {
+        "points": {"issuance": -220, "available": 0, "expired": 220},
+        "status": {"issuance": -220, "available": 220},
+    }
+    assert seen[-1] == (2, 2)
+    assert "checkpoint" in verdict.not_checked
+
+
+@pytest.mark.tampered
+@pytest.mark.usefixtures("lives")
+@pytest.mark.parametrize("table", [journal, ledger], ids=["journal", "ledger"])
+async def test_a_change_to_any_column_of_any_row_is_found(
+    table: Table, free_hand: asyncpg.Connection
+) -> None:
+    rows = await free_hand.fetch(
+        f"SELECT ctid::text, member_id, seq FROM {table.name}"
+        " WHERE seq IN (1, 3, 6, 7) ORDER BY member_id, seq"
+    )
+    assert rows
+    for column in table.columns:
+        for ctid, member, seq in rows:
+            verdict = await _tampered(free_hand, table, column, ctid)
+            assert verdict.first is not None, f"{column} of {member} {seq} was changed, unseen"
+            if not column.primary_key:
+                assert (verdict.first.member, verdict.first.seq) == (member, seq), column
+
+
+async def _tampered(
+    owner: asyncpg.Connection, table: Table, column: Column[object], ctid: str
+) -> Verdict:
+    """What `verify` says while one column of one row is another; it is put back afterwards."""
+    another = ANOTHER_VALUE[type(column.type)].format(column.name)
+    change = owner.transaction()
+    await change.start()
+    try:
+        await owner.execute(
+            f"UPDATE {table.name} SET {column.name} = {another} WHERE ctid = '{ctid}'"
+        )
+        return await _verified_within(owner)
+    finally:
+        await change.rollback()
+
+
+async def _verified_within(owner: asyncpg.Connection) -> Verdict:
+    """`verify` on the connection of an open transaction, whose change it shall see."""
+
+    class Inside:
+        """The connection, but for beginning a snapshot: there is one already."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(owner, name)
+
+        def transaction(self, **_: object) -> asyncpg.transaction.Transaction:
+            return owner.transaction()
+
+    return await verify(Inside())
+
+
+@pytest.mark.tampered
+@pytest.mark.usefixtures("lives")
+@pytest.mark.parametrize(
+    ("change", "member", "what"),
+    [
+        ("DELETE FROM ledger WHERE member_id = 'bob' AND seq = 3 AND n = 0", "bob", "link"),
+        ("DELETE FROM ledger WHERE member_id = 'bob' AND seq = 3 AND n = 1", "bob", "link"),
+        ("DELETE FROM journal WHERE member_id = 'ada' AND seq = 4", "ada", "seq"),
+        ("DELETE FROM journal WHERE member_id = 'bob' AND seq = 7", "bob", "seq and head"),
+        ("DELETE FROM account WHERE member_id = 'ada'", "ada", "account"),
+        ("UPDATE account SET seq = seq + 1 WHERE member_id = 'ada'", "ada", "seq and head"),
+        ("UPDATE account SET head = sha256('x') WHERE member_id = 'ada'", "ada", "seq and head"),
+        ("UPDATE account SET status = 'closed' WHERE member_id = 'ada'", "ada", "status"),
+        ("UPDATE account SET tier = 'gold' WHERE member_id = 'ada'", "ada", "tier"),
+        ("UPDATE account SET state = '{' WHERE member_id = 'ada'", "ada", "working state"),
+        (
+            "UPDATE account SET state = jsonb_set(state::jsonb, '{arrears}', '{\"points\":5}')"
+            " WHERE member_id = 'bob'",
+            "bob",
+            "arrears of points",
+        ),
+        (
+            "UPDATE account SET state = jsonb_set(state::jsonb, '{lots}',"
+            ' \'[["points", "2010-12", 5, 0, "", 9, 9]]\') WHERE member_id = \'bob\'',
+            "bob",
+            "available lot points/2010-12/5",
+        ),
+        ("UPDATE lot SET expired = expired - 1 WHERE member_id = 'bob'", "bob", "expired of lot"),
+        ("UPDATE lot SET taken_in = taken_in + 1 WHERE member_id = 'bob'", "bob", "taken in of lo"),
+        ("UPDATE lot SET reclaimed = 1 WHERE member_id = 'bob'", "bob", "reclaimed of lot"),
+        ("DELETE FROM lot WHERE member_id = 'ada'", "ada", "expired of lot"),
+        ("UPDATE history SET points = 9 WHERE member_id = 'ada'", "ada", "window status/2010-12"),
+        ("DELETE FROM history WHERE member_id = 'ada'", "ada", "window status/2010-12"),
+        ("UPDATE tier_history SET level = 'tin'", "ada", "latest level"),
+        (
+            "INSERT INTO parked VALUES ('ada', 2, 'late', NULL, now(), '{}')",
+            "ada",
+            "parked activities",
+        ),
+    ],
+)
+async def test_rows_taken_out_and_projections_bent_are_named(
+    change: str, member: str, what: str, free_hand: asyncpg.Connection
+) -> None:
+    assert (await free_hand.execute(change)).split()[-1] != "0"
+    first = (await verify(free_hand)).first
+    assert first is not None
+    assert first.member == member
+    assert first.what.startswith(what), first
+
+
+@pytest.mark.tampered
+@pytest.mark.usefixtures("lives")
+async def test_a_moment_that_no_calendar_holds_is_named_and_not_stumbled_over(
+    free_hand: asyncpg.Connection,
+) -> None:
+    for moment in ("infinity", "-infinity", "4713-01-01 BC"):
+        change = "UPDATE journal SET occurred_at = $1::text::timestamptz WHERE seq = 2"
+        await free_hand.execute(change, moment)
+        first = (await verify(free_hand)).first
+        assert first is not None
+        assert (first.member, first.seq) == ("ada", 2)
+
+
+@pytest.mark.tampered
+async def test_a_chain_continued_by_someone_else_is_not_the_account_s(
+    session: PgSession, free_hand: asyncpg.Connection
+) -> None:
+    await lived(session, ["ada"], bought("1"), told(5))
+    await free_hand.execute(
+        "INSERT INTO ledger SELECT member_id, 3, n, kind, currency, points, from_bucket, to_bucket,"
+        " lot_from, lot_to, cause, order_id FROM ledger"
+    )
+    verdict = await verify(free_hand)
+    assert [wrong.what for wrong in verdict.wrong] == ["entries without a journal row"]
+
+
+@pytest.mark.tampered
+@pytest.mark.usefixtures("lives")
+async def test_one_member_can_be_looked_at_alone(free_hand: asyncpg.Connection) -> None:
+    await free_hand.execute("UPDATE ledger SET points = 1 WHERE member_id = 'bob' AND seq = 1")
+    assert (await verify(free_hand, member="ada")).sound
+    alone = await verify(free_hand, member="bob")
+    assert alone.first is not None
+    assert (alone.members, alone.first.seq) == (1, 1)
+    assert str(alone.first).startswith("member bob, seq 1: link over the journal row and its 2")

@@ -25,9 +25,6 @@ from services.loyalty.domain.calendar import DAY, Instant
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency
 
-MAX_BYTES = 1 << 20
-"""Bytes of the largest event that is read at all."""
-
 MAX_BATCH = 1_000
 """Events in the longest JSON array that HTTP may bring."""
 
@@ -37,14 +34,20 @@ DERIVED_SOURCE = "loyalty.derived"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far an event's time may lie from our clock, in microseconds.
+    """What an event may be: how far its time may lie from our clock, and how large it is.
 
     A day ahead forgives clocks and zones that are wrong; ten years back leave room for late imports
     of single orders. What is further off is a mistake of the producer.
+
+    Attributes:
+        future_us: microseconds ahead of our clock.
+        past_us: microseconds behind it.
+        size_bytes: of one event.
     """
 
-    future: int = DAY
-    past: int = 3653 * DAY
+    future_us: int = DAY
+    past_us: int = 3653 * DAY
+    size_bytes: int = 1 << 20
 
 
 LIMITS = Limits()
@@ -52,6 +55,7 @@ LIMITS = Limits()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_TYPE = re.compile(r"[a-z][a-z0-9._-]{0,99}", re.ASCII)
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
 _LONGEST_DETAIL = 300
 
@@ -89,10 +93,10 @@ def read_event(
     """
     if raw is None:
         raise Unacceptable("not_json", "the message has no value")
-    envelope = _open(raw)
+    envelope = _open(raw, limits.size_bytes)
     reader = _readers.get(envelope.type)
     if reader is None:
-        raise Unacceptable("unknown_type", f"type: {envelope.type[:100]!r} is not one of ours")
+        raise Unacceptable("unknown_type", f"type: {_named(envelope.type)} is none of ours")
     decode, compose = reader
     try:
         data = decode(envelope.data)
@@ -103,10 +107,12 @@ def read_event(
     try:
         occurred_at = _occurred_at(envelope, now, limits)
         body, profile = compose(data, occurred_at)
-    except UnknownCurrency as error:
-        raise Unacceptable("unknown_currency", _clip(f"data.currency: {error}"), member) from None
+    except UnknownCurrency:
+        raise Unacceptable(
+            "unknown_currency", "data.currency: ISO 4217 has no such code", member
+        ) from None
     except ImpossibleAmount as error:
-        raise Unacceptable("impossible_amount", _clip(f"data: {error}"), member) from None
+        raise Unacceptable("impossible_amount", f"data: {error.reason}", member) from None
     except Unacceptable as refusal:
         raise refusal.of(member) from None
     # All that the producer said and we understood, so that a redelivery can be told from an id
@@ -159,9 +165,9 @@ def _read_one(raw: bytes | memoryview, now: Instant, limits: Limits) -> Incoming
         return refusal
 
 
-def _open(raw: bytes | memoryview) -> Envelope:
-    if len(raw) > MAX_BYTES:
-        raise Unacceptable("too_large", f"{len(raw)} bytes, at most {MAX_BYTES} are read")
+def _open(raw: bytes | memoryview, size_bytes: int) -> Envelope:
+    if len(raw) > size_bytes:
+        raise Unacceptable("too_large", f"{len(raw)} bytes, at most {size_bytes} are read")
     try:
         str(raw, "utf-8")  # parts that are skipped would go unchecked
         envelope = _read_envelope(raw)
@@ -181,9 +187,9 @@ def _occurred_at(envelope: Envelope, now: Instant, limits: Limits) -> Instant:
         raise Unacceptable("invalid_field", "time: an event says when it happened")
     since = envelope.time - _EPOCH
     at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    if at > now + limits.future:
+    if at > now + limits.future_us:
         raise Unacceptable("date_out_of_range", "time: too far in the future")
-    if at < now - limits.past or at < 0:
+    if at < now - limits.past_us or at < 0:
         raise Unacceptable("date_out_of_range", "time: too far in the past")
     return at
 
@@ -251,6 +257,11 @@ def _explain(error: msgspec.ValidationError) -> tuple[str, str]:
     found = _PLACE.fullmatch(str(error))
     assert found is not None, error
     return _clip(found["what"]), _clip(found["place"] or "")
+
+
+def _named(event_type: str) -> str:
+    # Details are shown more widely than payloads, so a type is repeated only if it looks like one.
+    return repr(event_type) if _TYPE.fullmatch(event_type) else "it"
 
 
 def _clip(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 CODES: dict[str, str] = {
-    "too_large": "the message has more than 1 MiB",
+    "too_large": "the message has more bytes than are read, 1 MiB unless set otherwise",
     "not_json": "it is empty, not UTF-8, or not JSON",
     "too_deep": "JSON nested deeper than is read",
     "not_a_cloudevent": "an attribute that CloudEvents 1.0 requires is missing or wrong",
@@ -26,8 +26,8 @@ CODES: dict[str, str] = {
 class Unacceptable(Exception):
     """A message that will never be accepted; sending the same bytes again is of no use.
 
-    ``detail`` names the place and what is wrong with it. ``member`` is whose it is, where that
-    could be read and is an id that may be stored.
+    ``detail`` names the place and what is wrong with it, and repeats no payload. ``member`` is
+    whose it is, where that could be read and is an id that may be stored.
     """
 
     def __init__(self, code: str, detail: str, member: str | None = None) -> None:

@@ -1,0 +1,301 @@
+"""Every event that we publish: what it says, the fields that consumers may count on, an example.
+
+The fields are the core of a contract that grows by addition: a consumer takes what it knows and
+leaves the rest. :mod:`services.events.contracts` makes schemas and documentation of this table. The
+member is the event's ``subject`` and the message's key, and its ``time`` is when it took effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from services.events.codec import VOIDED
+from services.events.letters import NOTICE
+from services.events.topics import DEAD_LETTERS, EVENTS
+
+Schema: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One type of event.
+
+    Attributes:
+        says: one sentence in the past tense.
+        fields: schema of each core field of its data.
+        example: data as it may be.
+        optional: core fields that are absent where there is nothing to say.
+        topic: where it is published.
+    """
+
+    says: str
+    fields: Mapping[str, Schema]
+    example: Mapping[str, Any]
+    optional: frozenset[str] = field(default_factory=frozenset)
+    topic: str = EVENTS
+
+
+def _text(says: str, **more: Any) -> Schema:
+    return {"type": "string", "description": says, **more}
+
+
+def _instant(says: str) -> Schema:
+    return _text(says, format="date-time")
+
+
+def _count(says: str, **more: Any) -> Schema:
+    return {"type": "integer", "description": says, **more}
+
+
+def _by_currency(says: str) -> Schema:
+    return {
+        "type": "object",
+        "description": says,
+        "additionalProperties": {"type": "integer", "minimum": 0},
+    }
+
+
+CURRENCY = _text("Currency of the points, by its name in the programme.")
+POINTS = _count("Whole points.", minimum=1)
+SIGNED_POINTS = _count("Whole points: positive came, negative went.")
+ORDER = _text("The order concerned.")
+ACTIVITY = _text("Kind of the activity: `purchase`, `refund`, `engagement` …")
+MESSAGE_ID = _text("Id of the CloudEvent or request that asked for it.")
+REASON = _text("A stable code.")
+LEVEL = _text("A tier level.")
+UNTIL = _instant("Exclusive end of the period for which the level is kept.")
+REWARD = _text("The reward's id in the programme.")
+
+POSTING: Schema = {
+    "type": "object",
+    "required": ["rule", "currency", "points"],
+    "properties": {
+        "rule": _text("The rule or gift that gave them."),
+        "currency": CURRENCY,
+        "points": POINTS,
+        "available": _text("When they can be spent, if not at once: an instant, or words."),
+        "expires_at": _instant("When they expire, where that is known already."),
+    },
+}
+
+
+def _status(says: str) -> Published:
+    reason = {"reason": REASON}
+    return Published(says, reason, {"reason": "member_request"}, optional=frozenset(reason))
+
+
+PUBLISHED: dict[str, Published] = {
+    "loyalty.member.enrolled.v1": Published(
+        "A member joined the programme.",
+        {"tier": LEVEL},
+        {"tier": "basic"},
+        optional=frozenset({"tier"}),
+    ),
+    "loyalty.member.updated.v1": Published(
+        "Fields of a member's profile changed. Their values are not published.",
+        {"fields": {"type": "array", "items": {"type": "string"}, "description": "Their names."}},
+        {"fields": ["language"]},
+    ),
+    "loyalty.member.segmented.v1": Published(
+        "A member's time in a segment changed.",
+        {"segment": _text("The segment.")},
+        {"segment": "lapsed"},
+    ),
+    "loyalty.member.suspended.v1": _status("A member can neither earn nor spend for now."),
+    "loyalty.member.reopened.v1": _status("A member's account is active again."),
+    "loyalty.member.closed.v1": _status("A member's account was closed."),
+    "loyalty.member.erased.v1": _status("A member's personal data was destroyed."),
+    "loyalty.points.accrued.v1": Published(
+        "An activity or an occasion earned points.",
+        {
+            "activity": _text("Kind of the activity, or the occasion: `purchase`, `birthday` …"),
+            "order": ORDER,
+            "postings": {
+                "type": "array",
+                "items": POSTING,
+                "description": "What each rule gave.",
+            },
+        },
+        {
+            "activity": "purchase",
+            "order": "536365",
+            "postings": [
+                {
+                    "rule": "base",
+                    "currency": "points",
+                    "points": 139,
+                    "available": "2010-12-16T00:00:00Z",
+                    "expires_at": "2011-04-01T00:00:00Z",
+                }
+            ],
+        },
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.points.activated.v1": Published(
+        "Pending points became available.",
+        {"currency": CURRENCY, "points": POINTS, "order": ORDER},
+        {"currency": "points", "points": 139},
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.points.redeemed.v1": Published(
+        "A member spent points on a reward.",
+        {
+            "redemption": _text("Id of the redemption."),
+            "reward": REWARD,
+            "currency": CURRENCY,
+            "points": POINTS,
+        },
+        {"redemption": "r-1", "reward": "five-off", "currency": "points", "points": 500},
+    ),
+    "loyalty.points.expired.v1": Published(
+        "Points reached the end of their life.",
+        {"currency": CURRENCY, "points": POINTS},
+        {"currency": "points", "points": 60},
+    ),
+    "loyalty.points.expiring.v1": Published(
+        "Points will expire soon.",
+        {
+            "currency": CURRENCY,
+            "points": POINTS,
+            "expires_at": _instant("Exclusive end of their life."),
+            "days": _count("Days ahead of which the programme gives notice.", minimum=0),
+        },
+        {"currency": "points", "points": 60, "expires_at": "2011-04-01T00:00:00Z", "days": 30},
+    ),
+    "loyalty.points.clawed-back.v1": Published(
+        "What an order had earned was taken back, because of a return.",
+        {
+            "order": ORDER,
+            "reason": REASON,
+            "points": _by_currency("Points taken back, by their currency."),
+            "short": _by_currency("The part of them that was not there any more."),
+        },
+        {"order": "536365", "reason": "refund", "points": {"points": 20}, "short": {"points": 5}},
+        optional=frozenset({"short"}),
+    ),
+    "loyalty.points.adjusted.v1": Published(
+        "Points were granted or taken by hand.",
+        {"currency": CURRENCY, "points": SIGNED_POINTS, "reason": REASON},
+        {"currency": "points", "points": -50, "reason": "goodwill_withdrawn"},
+    ),
+    "loyalty.points.transferred.v1": Published(
+        "Points went to another member, came from one, or came back.",
+        {
+            "transfer": _text("Id of the transfer, the same at both members."),
+            "currency": CURRENCY,
+            "points": SIGNED_POINTS,
+        },
+        {"transfer": "t-1", "currency": "points", "points": -200},
+    ),
+    "loyalty.tier.changed.v1": Published(
+        "A member rose or fell to another level.",
+        {
+            "from": LEVEL,
+            "to": LEVEL,
+            "direction": _text("Which way.", enum=["up", "down"]),
+            "reason": REASON,
+            "until": UNTIL,
+        },
+        {
+            "from": "basic",
+            "to": "silver",
+            "direction": "up",
+            "reason": "reached",
+            "until": "2011-03-01T00:00:00Z",
+        },
+        optional=frozenset({"until"}),
+    ),
+    "loyalty.tier.kept.v1": Published(
+        "A member keeps a level for longer.",
+        {"level": LEVEL, "reason": REASON, "until": UNTIL},
+        {"level": "silver", "reason": "reached", "until": "2011-06-01T00:00:00Z"},
+        optional=frozenset({"until"}),
+    ),
+    "loyalty.tier.warned.v1": Published(
+        "A member will fall at the end of the period, unless more is earned.",
+        {
+            "level": LEVEL,
+            "until": UNTIL,
+            "missing": _count("Qualifying points missing to keep it.", minimum=0),
+        },
+        {"level": "silver", "until": "2011-06-01T00:00:00Z", "missing": 240},
+    ),
+    "loyalty.reward.issued.v1": Published(
+        "A member got a reward, redeemed or as a gift.",
+        {
+            "reward": REWARD,
+            "by": _text("`redemption`, or the occasion."),
+            "redemption": _text("The redemption, where it was one."),
+            "gift": _text("The gift of the programme, where it was one."),
+        },
+        {"reward": "birthday-treat", "by": "birthday", "gift": "birthday"},
+        optional=frozenset({"redemption", "gift"}),
+    ),
+    "loyalty.activity.refused.v1": Published(
+        "An activity was judged and refused. Further fields are facts of the refusal.",
+        {"activity": ACTIVITY, "reason": REASON, "id": MESSAGE_ID},
+        {
+            "activity": "redemption",
+            "reason": "insufficient_points",
+            "id": "r-2",
+            "missing": 120,
+        },
+    ),
+    "loyalty.activity.parked.v1": Published(
+        "An activity waits for what it needs, such as a refund for its purchase.",
+        {"activity": ACTIVITY, "reason": REASON, "id": MESSAGE_ID},
+        {"activity": "refund", "reason": "awaits_purchase", "id": "C536379-1"},
+    ),
+    "loyalty.activity.lapsed.v1": Published(
+        "What a parked activity waited for did not come in time.",
+        {"activity": ACTIVITY, "parked": _count("Seq at which it was parked.", minimum=1)},
+        {"activity": "refund", "parked": 7},
+    ),
+    VOIDED: Published(
+        "The service was restored from a backup: what a lost incarnation published of this member "
+        "beyond a seq never was. Forget it.",
+        {
+            "incarnation": _count(
+                "The lost incarnation, first part of its events' ids.", minimum=1
+            ),
+            "after_seq": _count("The last seq of it that stands.", minimum=0),
+        },
+        {"incarnation": 1, "after_seq": 41},
+    ),
+    NOTICE: Published(
+        "A message was refused for good. Its bytes stay in a table; the subject is its place.",
+        {
+            "topic": _text("Topic of the message."),
+            "partition": _count("Its partition.", minimum=0),
+            "offset": _count("Its offset there.", minimum=0),
+            "reason": REASON,
+            "detail": _text("What is wrong with it, in words."),
+            "sha256": _text("Digest of its bytes.", pattern="^[0-9a-f]{64}$"),
+            "size_bytes": _count("Its size.", minimum=0),
+        },
+        {
+            "topic": "commerce.purchases",
+            "partition": 3,
+            "offset": 812,
+            "reason": "unknown_currency",
+            "detail": "data.currency: ISO 4217 has no such code",
+            "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "size_bytes": 412,
+        },
+        topic=DEAD_LETTERS,
+    ),
+}
+"""The events by type."""
+
+
+def data_schema(published: Published) -> Schema:
+    """The JSON Schema of an event's data; fields beyond the core may come."""
+    required = [name for name in published.fields if name not in published.optional]
+    return {
+        "type": "object",
+        "properties": dict(published.fields),
+        **({"required": required} if required else {}),
+        "additionalProperties": True,
+    }

@@ -69,7 +69,17 @@ class Reads:
 class _Desk:
     """One account while its batch is decided."""
 
-    __slots__ = ("account", "decided", "due", "due_known", "levels", "loaded", "profile")
+    __slots__ = (
+        "account",
+        "born_on",
+        "born_set_at",
+        "decided",
+        "due",
+        "due_known",
+        "levels",
+        "loaded",
+        "profile",
+    )
 
     def __init__(self, loaded: Loaded) -> None:
         self.loaded = loaded
@@ -79,6 +89,16 @@ class _Desk:
         self.due_known = True  # false once a decision may have made an earlier moment
         self.levels: list[tuple[Instant, str]] = []
         self.profile: ProfilePatch | None = None
+        self.born_on = loaded.born_on
+        self.born_set_at = loaded.born_set_at
+
+    def patch(self, patch: ProfilePatch, now: Instant) -> None:
+        """Takes in what is on its way to the profile: a date of birth makes due moments."""
+        self.profile = _merged(self.profile, patch)
+        if self.profile.erase:
+            self.born_on = None
+        elif patch.born_on and patch.born_on != self.born_on and self.loaded.hmac_key:
+            self.born_on, self.born_set_at = patch.born_on, now
 
 
 class Batch:
@@ -105,10 +125,10 @@ class Batch:
             same = known == digest or not desk.loaded.hmac_key
             return Outcome("duplicate") if same else Outcome("id_reused", "id_reused")
         self._seen[key] = digest
-        activity = self._now_recorded(incoming.activity)
+        activity = _not_before(self._now_recorded(incoming.activity), desk.account)
         self.catch_up(incoming.member, effective_at(desk.account, activity))
         if incoming.profile is not None:
-            desk.profile = _merged(desk.profile, incoming.profile)
+            desk.patch(incoming.profile, activity.recorded_at)
         decision = self._decide(desk, activity, incoming.event_digest, digest)
         self._release(desk, activity.body, decision)
         return Outcome(
@@ -130,13 +150,13 @@ class Batch:
     def retry_tick(self, member: str) -> Decision:
         """Decides the Tick again that made an account stuck, then what waited for it, in order."""
         desk = self._desks[member]
-        activity = Activity(Unstuck(), self._now, self._now)
-        decision = self._decide(desk, activity)
+        unstuck = Unstuck()
+        decision = self._decide(desk, Activity(unstuck, self._now, self._now))
         if decision.outcome == "accepted":
             while moment := self._next(desk, self._now):
                 activity = self._activity_of(moment)
                 self._decide(desk, activity, facts=self._tick_facts(desk, activity))
-            self._release(desk, activity.body, decision)
+            self._release(desk, unstuck, decision)
         return decision
 
     def account(self, member: str) -> Account:
@@ -197,7 +217,7 @@ class Batch:
         if decision.account.standing.level != was.level:
             if not desk.levels:
                 desk.levels.append((was.since, was.level))
-            desk.levels.append((decision.account.standing.since, decision.account.standing.level))
+            desk.levels.append((decision.effective_at, decision.account.standing.level))
         return decision
 
     def _overlay(self, desk: _Desk, decision: Decision) -> None:
@@ -240,20 +260,18 @@ class Batch:
         return Facts(receipt, lots, history, self._level_then(desk, occurred_at) if late else None)
 
     def _level_then(self, desk: _Desk, at: Instant) -> str | None:
-        """The tier held at an instant before the account's clock, None where it is the one held
-        now.
+        """The tier held at an instant before the account's clock, empty before the first, None
+        where it is the one held now.
         """
         if at >= desk.account.standing.since:
             return None
         for since, level in reversed(desk.levels):
             if since <= at:
                 return level
-        return self._reads.levels.get((desk.loaded.member, at))
+        return self._reads.levels.get((desk.loaded.member, at), "")
 
     def _next(self, desk: _Desk, until: Instant) -> Moment | None:
-        return next_moment(
-            self._programs, desk.account, desk.loaded.born_on, after=desk.account.as_of, until=until
-        )
+        return next_moment(self._programs, desk.account, desk.born_on, until=until)
 
     def _activity_of(self, moment: Moment) -> Activity:
         body: AnyBody = Lapsed(moment.seq) if moment.seq else moment.tick
@@ -270,7 +288,7 @@ class Batch:
             stuck = Stuck(
                 tick.moment if isinstance(tick, Tick) else "lapse", moment.at, type(error).__name__
             )
-            self._decide(desk, Activity(stuck, self._now, self._now))
+            self._decide(desk, Activity(stuck, desk.account.as_of, self._now))
             return False
         return True
 
@@ -282,9 +300,9 @@ class Batch:
         assert isinstance(body, Tick)
         if body.moment == "activation" and body.name:
             return Facts(receipt=self._reads.receipts.get((member, body.name)))
-        if body.moment == "occasion" and body.name == "birthday" and desk.loaded.born_set_at:
+        if body.moment == "occasion" and body.name == "birthday" and desk.born_set_at:
             tz = self._programs.at(body.at).zone
-            days = local_date(body.at, tz) - local_date(desk.loaded.born_set_at, tz)
+            days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)
             return Facts(birthday_set_days=max(0, days.days))
         return NO_FACTS
 
@@ -313,7 +331,7 @@ class Batch:
     def _know_due(self, desk: _Desk, *, exact: bool = False) -> None:
         if desk.due_known and not exact:
             return
-        desk.due = due_at(self._programs, desk.account, desk.loaded.born_on)
+        desk.due = due_at(self._programs, desk.account, desk.born_on)
         desk.due_known = True
 
     def _stored_due(self, desk: _Desk, raise_due: bool) -> Instant | None:

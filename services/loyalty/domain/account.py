@@ -126,6 +126,8 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
         gifts: occasion → instant when it was last given.
         waiting: parked activities.
         stuck_from: the status to return to once a failed Tick has been decided.
+        ticked: of the due moments on the instant ``as_of``, the last one decided, as (rank, name,
+            seq); None where none is left of that instant.
     """
 
     status: str = "unenrolled"
@@ -143,6 +145,7 @@ class Account(msgspec.Struct, frozen=True, omit_defaults=True):
     gifts: dict[str, Instant] = {}
     waiting: list[Waiting] = []
     stuck_from: str = ""
+    ticked: tuple[int, str, int] | None = None
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

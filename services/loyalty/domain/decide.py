@@ -54,7 +54,11 @@ MAX_WAITING = 100
 
 
 def effective_at(account: Account, activity: Activity) -> Instant:
-    """When an activity takes effect: an account's clock runs neither backwards nor ahead."""
+    """When an activity takes effect: an account's clock runs neither backwards nor ahead, and stands
+    still while a Tick has failed.
+    """
+    if account.status == "stuck":
+        return account.as_of
     return min(activity.recorded_at, max(activity.occurred_at, account.as_of))
 
 
@@ -72,6 +76,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
     kind = kind_of(body)
     what, reason = verdict(account.status, kind)
     try:
+        if min(occurred_at, activity.recorded_at) < program.holds_from:
+            raise Refusal("before_program")
         if what == PARK:
             raise Park(reason, f"awaits_{reason}")
         if what != DECIDE:

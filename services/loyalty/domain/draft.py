@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.loyalty.domain.account import Account, Lot, lot_key
-from services.loyalty.domain.activity import Activity
+from services.loyalty.domain.activity import MOMENTS, Activity, AnyBody, Lapsed, Stuck, Tick
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_text
 from services.loyalty.domain.decision import (
     Decision,
@@ -60,6 +60,7 @@ class Draft:
         "standing",
         "status",
         "stuck_from",
+        "ticked",
         "today",
         "trace",
         "tz",
@@ -100,6 +101,7 @@ class Draft:
         self.gifts = account.gifts
         self.waiting = account.waiting
         self.stuck_from = account.stuck_from
+        self.ticked = _ticked(account, activity.body)
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -326,6 +328,7 @@ class Draft:
             self.gifts,
             self.waiting,
             self.stuck_from,
+            self.ticked,
         )
         return Decision(
             activity=activity,
@@ -346,6 +349,18 @@ class Draft:
             derived=self.derived,
             done_waiting=self.done_waiting,
         )
+
+
+def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
+    """How far the due moments of the account's instant have been decided, after this body.
+
+    Where a Tick failed, what is left of its instant is left until it has been decided.
+    """
+    if isinstance(body, Tick):
+        return (MOMENTS.index(body.moment), body.name, 0)
+    if isinstance(body, Lapsed):
+        return (MOMENTS.index("lapse"), "", body.seq)
+    return account.ticked if account.status == "stuck" or isinstance(body, Stuck) else None
 
 
 _NO_TOTALS = LotTotals()

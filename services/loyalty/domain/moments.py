@@ -45,6 +45,10 @@ class Moment(NamedTuple):
         return Tick(MOMENTS[self.rank], self.at, self.name)
 
 
+_NONE = Moment(-1, 0)
+"""Before every moment."""
+
+
 class Versions(Protocol):
     """The published versions of a programme, by the instants from which they hold."""
 
@@ -54,93 +58,91 @@ class Versions(Protocol):
 
 
 def next_moment(
-    versions: Versions, account: Account, born_on: date | None, *, after: Instant, until: Instant
+    versions: Versions, account: Account, born_on: date | None, *, until: Instant
 ) -> Moment | None:
-    """The first due moment in ``(after, until]``, judged by the version that holds then; None where
-    there is none.
+    """The first due moment of an account that is not decided yet, up to and including ``until``,
+    judged by the version that holds then; None where there is none, and while a Tick has failed.
     """
-    if account.status in ("unenrolled", "stuck") and not account.waiting:
+    if account.status == "stuck" or (account.status == "unenrolled" and not account.waiting):
         return None
+    after, decided = account.as_of, _NONE
+    if account.ticked is not None:  # there may be more on the very instant
+        after, decided = after - 1, Moment(after, *account.ticked)
     for program, start, end in versions.spans(after, until):
-        found = _first(program, account, born_on, start, end)
+        found = _Search(start, end, decided).of(program, account, born_on)
         if found is not None:
             return found
     return None
 
 
-def _first(
-    program: Program, account: Account, born_on: date | None, after: Instant, until: Instant
-) -> Moment | None:
-    first: Moment | None = None
-    for waiting in account.waiting:
-        if after < waiting.lapses_at <= until:
-            first = _earlier(first, Moment(waiting.lapses_at, _LAPSE, "", waiting.seq))
-    if account.status in ("unenrolled", "stuck"):
-        return first
-    if account.lots:
-        first = _of_lots(program, account, after, until, first)
-    if account.status not in ("active", "suspended"):
-        return first
-    if account.standing.reaches or account.standing.grace_until:
-        first = _of_tier(program, account, after, until, first)
-    for gift in program.gifts:
-        at = _occasion(gift, program.zone, account, born_on, after)
-        if after < at <= until:
-            first = _earlier(first, Moment(at, _OCCASION, gift.occasion))
-    return first
+class _Search:
+    """The first moment in ``(after, until]`` that comes after those decided on its instant."""
 
+    __slots__ = ("after", "decided", "first", "until")
 
-def _earlier(first: Moment | None, other: Moment) -> Moment:
-    return other if first is None or other < first else first
+    def __init__(self, after: Instant, until: Instant, decided: Moment) -> None:
+        self.after = after
+        self.until = until  # no later than the first found so far
+        self.decided = decided
+        self.first: Moment | None = None
 
+    def of(self, program: Program, account: Account, born_on: date | None) -> Moment | None:
+        """The first moment of an account under one version of the programme."""
+        for waiting in account.waiting:
+            self._meet(waiting.lapses_at, _LAPSE, "", waiting.seq)
+        if account.status == "unenrolled":
+            return self.first
+        if account.lots:
+            self._meet_lots(program, account)
+        if account.status not in ("active", "suspended"):
+            return self.first
+        if account.standing.reaches or account.standing.grace_until:
+            self._meet_tier(program, account)
+        for gift in program.gifts:
+            self._meet_occasion(gift, program.zone, account, born_on)
+        return self.first
 
-def _of_lots(
-    program: Program, account: Account, after: Instant, until: Instant, first: Moment | None
-) -> Moment | None:
-    """The first activation, expiry or notice of a lot, or ``first`` where that comes before it."""
-    ends: set[tuple[str, Instant]] = set()
-    limit = until if first is None else first.at
-    for lot in account.lots:
-        at = lot.activates_at
-        if at and after < at <= limit:
-            first, limit = _earlier(first, Moment(at, _ACTIVATION, lot.awaits)), at
-        if 0 < lot.expires_at < NEVER:
-            ends.add((lot.currency, lot.expires_at))
-    for currency, end in ends:
-        if after < end <= limit:
-            first = _earlier(first, Moment(end, _EXPIRY))
-            limit = first.at
-        terms = program.currencies.get(currency)
-        if terms is None or terms.expiry is None:
-            continue
-        for days in terms.expiry.notices:
+    def _meet(self, at: Instant, rank: int, name: str = "", seq: int = 0) -> None:
+        if not self.after < at <= self.until:
+            return
+        moment = Moment(at, rank, name, seq)
+        if moment > self.decided and (self.first is None or moment < self.first):
+            self.first, self.until = moment, at
+
+    def _meet_lots(self, program: Program, account: Account) -> None:
+        ends: dict[tuple[str, Instant], None] = {}
+        for lot in account.lots:
+            if lot.activates_at:
+                self._meet(lot.activates_at, _ACTIVATION, lot.awaits)
+            if 0 < lot.expires_at < NEVER:
+                ends[lot.currency, lot.expires_at] = None
+        for currency, end in ends:
+            self._meet(end, _EXPIRY)
+            terms = program.currencies.get(currency)
+            if terms is not None and terms.expiry is not None:
+                for days in terms.expiry.notices:
+                    self._meet(days_before(end, days, program.zone), _NOTICE)
+
+    def _meet_tier(self, program: Program, account: Account) -> None:
+        if program.tiers is None:
+            return
+        self._meet(account.standing.grace_until, _GRACE)
+        end = period_end(account.standing)
+        if not end:
+            return
+        self._meet(end, _REVIEW)
+        for days in program.tiers.warn_days if end < NEVER else ():
             at = days_before(end, days, program.zone)
-            if after < at <= limit:
-                first = _earlier(first, Moment(at, _NOTICE))
-                limit = first.at
-    return first
+            if self.after < at <= self.until and would_fall(program, account):
+                self._meet(at, _WARNING)
 
-
-def _of_tier(
-    program: Program, account: Account, after: Instant, until: Instant, first: Moment | None
-) -> Moment | None:
-    """The first review, grace end or warning, or ``first`` where that comes before it."""
-    standing = account.standing
-    if program.tiers is None:
-        return first
-    if after < standing.grace_until <= until:
-        first = _earlier(first, Moment(standing.grace_until, _GRACE))
-    end = period_end(standing)
-    if not end:
-        return first
-    if after < end <= until:
-        first = _earlier(first, Moment(end, _REVIEW))
-    for days in program.tiers.warn_days if end < NEVER else ():
-        at = days_before(end, days, program.zone)
-        due = after < at <= until and (first is None or at <= first.at)
-        if due and would_fall(program, account):
-            first = _earlier(first, Moment(at, _WARNING))
-    return first
+    def _meet_occasion(
+        self, gift: Gift, tz: ZoneInfo, account: Account, born_on: date | None
+    ) -> None:
+        at = _occasion(gift, tz, account, born_on, self.after)
+        if Moment(at, _OCCASION, gift.occasion) <= self.decided:
+            at = _occasion(gift, tz, account, born_on, at)
+        self._meet(at, _OCCASION, gift.occasion)
 
 
 def _occasion(
@@ -174,5 +176,5 @@ def next_yearly(first: date, leap_day: str, years: int, after: Instant, tz: Zone
 
 def due_at(versions: Versions, account: Account, born_on: date | None) -> Instant | None:
     """The next due moment of an account, as its row stores it; None where nothing is due ever."""
-    found = next_moment(versions, account, born_on, after=account.as_of, until=NEVER)
+    found = next_moment(versions, account, born_on, until=NEVER)
     return found.at if found else None

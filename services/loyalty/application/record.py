@@ -47,9 +47,7 @@ class _ProgramPublished(Exception):
 
 @dataclass(slots=True)
 class Habits:
-    """What a lane remembers between batches: whether to ask for duplicates beforehand, and for how
-    many batches.
-    """
+    """What a lane remembers between batches: for how many more to ask for duplicates beforehand."""
 
     ask_for: int = 0
 
@@ -104,7 +102,7 @@ async def _attempt(
     now = await clock.now(session)
     recorded = await _recorded(session, incoming) if ask else {}
     accounts = await _open(session, incoming)
-    batch, outcomes = await _decide(session, programs, now, incoming, accounts, recorded)
+    batch, outcomes = await _decide(session, programs, now, incoming, accounts, recorded, ask=ask)
     writes = batch.writes()
     async with session.transaction():
         if fence is not None:
@@ -139,7 +137,7 @@ async def _decide_again(
     places = [place for place, item in enumerate(incoming) if item.member in lost]
     again = [incoming[place] for place in places]
     accounts = await session.load_accounts(sorted(lost))
-    batch, new = await _decide(session, programs, now, again, accounts, recorded)
+    batch, new = await _decide(session, programs, now, again, accounts, recorded, ask=True)
     for place, outcome in zip(places, new, strict=True):
         outcomes[place] = outcome
     return batch.writes()
@@ -168,8 +166,14 @@ async def _decide(
     incoming: Sequence[Incoming],
     accounts: Mapping[str, Loaded],
     recorded: Mapping[tuple[str, bytes], bytes],
+    *,
+    ask: bool,
 ) -> tuple[Batch, list[Outcome]]:
-    reads = await read_facts(session, programs, now, accounts, incoming)
+    """Reads and decides. An order is taken to be new, as ids are, unless ``ask`` says to look: the
+    unique key of its receipt finds out, and the batch is redone.
+    """
+    looked_up = incoming if ask else [item for item in incoming if not _is_purchase(item)]
+    reads = await read_facts(session, programs, now, accounts, incoming, looked_up)
     reads.recorded.update(recorded)
     batch = Batch(programs, now, accounts, reads)
     return batch, [batch.decide(item) for item in incoming]
@@ -181,15 +185,16 @@ async def read_facts(
     now: Instant,
     accounts: Mapping[str, Loaded],
     incoming: Sequence[Incoming] = (),
+    looked_up: Sequence[Incoming] | None = None,
 ) -> Reads:
     """Reads all that the decisions about these messages may need beside the accounts, in one query
-    per table.
+    per table. ``looked_up`` are those whose orders' receipts are read, by default all.
     """
     reads = Reads()
     waiting = [member for member, loaded in accounts.items() if loaded.account.waiting]
     if waiting:
         reads.parked = await session.load_parked(waiting)
-    orders = _orders(accounts, incoming, reads, now)
+    orders = _orders(accounts, incoming if looked_up is None else looked_up, reads, now)
     if orders:
         reads.receipts = await session.load_receipts(orders)
     lots, history, levels = _further(programs, now, accounts, incoming, reads)
@@ -200,6 +205,10 @@ async def read_facts(
     if levels:
         reads.levels = await session.load_levels(levels)
     return reads
+
+
+def _is_purchase(item: Incoming) -> bool:
+    return isinstance(item.activity.body, Purchased)
 
 
 def _orders(

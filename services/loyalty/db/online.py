@@ -163,8 +163,8 @@ class PgOnlineStore:
             raise Unreachable(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-# Class 08 (connection), 53 (too many of them), 57P (shutting down, cancelled by a timeout) and 55P03
-# (a lock not had in time), and what the driver says of a connection that is gone.
+# Classes 08 (connection), 53 (too many of them), 57P (shutting down, cancelled by a timeout), code
+# 55P03 (a lock not had in time), and what the driver says of a connection that is gone.
 _UNREACHABLE = (
     OSError,
     asyncio.TimeoutError,

@@ -51,6 +51,7 @@ class Rows:
     journal: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
+    new_receipt: list[Row] = field(default_factory=list)
     receipt: list[Row] = field(default_factory=list)
     lot: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
@@ -94,7 +95,7 @@ def _add(rows: Rows, write: Write) -> None:
         if decision.rewards:
             _rewards(rows.issued_reward, member, decision)
     assert account.seq == seq, (member, seq, account.seq)
-    _documents(rows, member, write.decided)
+    _documents(rows, member, loaded.account.seq, write.decided)
     _waiting(rows, member, write.decided)
     if write.profile:
         _profile(rows, member, write.profile, account.recorded_at)
@@ -170,8 +171,11 @@ def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
         issued.append((member, seq, n, reward.reward, reward.how, reward.by, reward.points, at))
 
 
-def _documents(rows: Rows, member: str, decided: list[Decided]) -> None:
-    """Receipts and history rows as the last Decision left them, lot totals as the sum of all."""
+def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> None:
+    """Receipts and history rows as the last Decision left them, lot totals as the sum of all.
+
+    A receipt made after seq ``before`` is new: its row is inserted, and must not be there yet.
+    """
     receipts: dict[str, Receipt] = {}
     lots: dict[str, LotTotals] = {}
     history: dict[str, list[int]] = {}
@@ -184,7 +188,8 @@ def _documents(rows: Rows, member: str, decided: list[Decided]) -> None:
         if decision.history:
             history.update(decision.history)
     for order, receipt in receipts.items():
-        rows.receipt.append((member, order, encode_receipt(receipt).decode()))
+        row = (member, order, encode_receipt(receipt).decode())
+        (rows.new_receipt if receipt.seq > before else rows.receipt).append(row)
     for key, total in lots.items():
         rows.lot.append((member, key, total.taken_in, total.expired, total.reclaimed))
     for key, (times, points) in history.items():

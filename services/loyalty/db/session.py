@@ -70,6 +70,10 @@ _LEVELS = """
 _PARKED = "SELECT member_id, seq, body, occurred_at FROM parked WHERE member_id = ANY($1::text[])"
 
 
+RECEIPT_KEY = "receipt_pkey"
+"""A purchase is decided without looking for its receipt; where the order exists, this says so."""
+
+
 class PgSession:
     """:class:`~services.loyalty.application.store.Session` on one connection of :mod:`connect`."""
 
@@ -166,6 +170,7 @@ class PgSession:
         rows = rows_of(sorted(writes, key=_member))
         try:
             await self._copy(tables.journal.name, statements.JOURNAL, rows.journal)
+            await self._copy(tables.receipt.name, statements.NEW_RECEIPT, rows.new_receipt)
         except asyncpg.UniqueViolationError as error:
             raise translated(error) from error
         await self._copy(tables.ledger.name, statements.LEDGER, rows.ledger)
@@ -212,8 +217,8 @@ def loaded_from(row: asyncpg.Record) -> Loaded:
 
 
 def translated(error: asyncpg.UniqueViolationError) -> Exception:
-    """What a unique violation means: an event that was recorded meanwhile, or a bug."""
-    if error.constraint_name == tables.EVENT_KEY:
+    """What a unique violation means: an event or order that is recorded already, or a bug."""
+    if error.constraint_name in (tables.EVENT_KEY, RECEIPT_KEY):
         return AlreadyRecorded(error.detail)
     bug: Exception = error
     return bug

@@ -102,6 +102,7 @@ _STATEMENTS: dict[str, Statement] = {
         statements.JOURNAL,
         statements.LEDGER,
         statements.OUTBOX,
+        statements.NEW_RECEIPT,
         *statements.OTHERS,
     )
 }

@@ -9,7 +9,7 @@ that was read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import BigInteger, Date, DateTime, Integer, LargeBinary, SmallInteger, Table, Text
 
@@ -75,7 +75,8 @@ def _change(name: str, table: Table, columns: tuple[str, ...], template: str) ->
 JOURNAL = _insert(tables.journal)
 LEDGER = _insert(tables.ledger)
 OUTBOX = _insert(tables.outbox, without=("claim",))
-"""In a batch these three are written by COPY, with the same columns."""
+NEW_RECEIPT = replace(_insert(tables.receipt), name="new_receipt")
+"""In a batch these four are written by COPY, with the same columns."""
 
 ACCOUNT = _change(
     "account",

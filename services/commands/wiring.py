@@ -74,7 +74,6 @@ def start_logging(settings: Settings) -> None:
         stream=sys.stderr,
         level=settings.log_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
     )
     # Its rebalances and reconnections are told by our own lines, or end in an error that is ours.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
-from dateutil.rrule import rrulestr
+from dateutil.rrule import rrule, rrulestr
 
 from services.loyalty.domain.mistakes import Misread, one_of
 
@@ -23,6 +24,8 @@ _REMEDIES = {
     "BYMINUTE": "Days are chosen whole, in the programme's time zone",
     "BYSECOND": "Days are chosen whole, in the programme's time zone",
 }
+_VALUE = re.compile(r"[A-Z0-9,+-]+", re.ASCII)
+_INTERVAL = re.compile(r"[1-9][0-9]?", re.ASCII)
 _CHOOSES_A_DAY = {
     "DAILY": frozenset(_PARTS),
     "WEEKLY": frozenset({"BYDAY"}),
@@ -30,7 +33,7 @@ _CHOOSES_A_DAY = {
     "YEARLY": frozenset({"BYDAY", "BYMONTHDAY", "BYYEARDAY"}),
 }
 _WRITE_LIKE = "Write it like FREQ=MONTHLY;BYMONTHDAY=8 or FREQ=WEEKLY;BYDAY=TU"
-_LEAP_CYCLE = range(2000, 2029)  # weekdays and leap years repeat after 28 years
+_Y2K = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,7 @@ class Recurrence:
     @property
     def has_interval(self) -> bool:
         """Whether it counts every second, third … period, so that it needs a day to count from."""
-        interval = _parts(self.text).get("INTERVAL", "1")
-        return not interval.isdecimal() or int(interval) != 1
+        return _parts(self.text).get("INTERVAL", "1") != "1"
 
     def anchored(self, anchor: date | None) -> Recurrence:
         """The same rule with its intervals counted from ``anchor``."""
@@ -67,10 +69,10 @@ def read_recurrence(text: str) -> Recurrence:
     _check_parts(parts)
     recurrence = Recurrence(text)
     try:
-        happens = any(_days_of_year(text, date(2000, 1, 1), year) for year in _LEAP_CYCLE)
+        first = next(iter(_rule(text, _Y2K)), None)
     except (ValueError, TypeError, IndexError, AttributeError) as error:
         raise Misread(f"{text!r} is not a recurrence (RFC 5545): {error}", _WRITE_LIKE) from None
-    if not happens:
+    if first is None:
         raise Misread(f"{text!r} never happens", "Choose days that exist")
     return recurrence
 
@@ -78,7 +80,7 @@ def read_recurrence(text: str) -> Recurrence:
 def _parts(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(";")]
     parts = {name: value for name, _, value in pairs}
-    if len(parts) != len(pairs) or not all(parts) or not all(parts.values()):
+    if len(parts) != len(pairs) or not all(map(_VALUE.fullmatch, parts.values())):
         raise Misread(f"{text!r} is not a recurrence (RFC 5545)", _WRITE_LIKE)
     return parts
 
@@ -93,6 +95,8 @@ def _check_parts(parts: dict[str, str]) -> None:
     frequency = parts.get("FREQ", "")
     if frequency not in _FREQUENCIES:
         raise Misread(f"FREQ is {frequency!r}", one_of(_FREQUENCIES, frequency))
+    if not _INTERVAL.fullmatch(interval := parts.get("INTERVAL", "1")):
+        raise Misread(f"INTERVAL is {interval!r}", "Write a whole number from 1 to 99")
     if not _CHOOSES_A_DAY[frequency] & parts.keys():
         needed = " or ".join(sorted(_CHOOSES_A_DAY[frequency]))
         raise Misread(f"{frequency} alone does not say which day", f"Add {needed}")
@@ -104,7 +108,16 @@ def _days_of_year(text: str, anchor: date | None, year: int) -> frozenset[date]:
     start = anchor or date(max(year - 1, 1), 1, 1)
     begins = datetime(start.year, start.month, start.day, tzinfo=UTC)
     first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, tzinfo=UTC)
-    rule = rrulestr(text, dtstart=begins).replace(
-        until=last
-    )  # else a day that never comes is sought
-    return frozenset(moment.date() for moment in rule if moment >= first)
+    found: set[date] = set()
+    for moment in _rule(text, begins):
+        if moment > last:
+            break
+        if moment >= first:
+            found.add(moment.date())
+    return frozenset(found)
+
+
+def _rule(text: str, begins: datetime) -> rrule:
+    rule = rrulestr(text, dtstart=begins)
+    assert isinstance(rule, rrule), text
+    return rule

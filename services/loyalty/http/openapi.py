@@ -99,10 +99,7 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
 
 
 def _problem_response(codes: list[str]) -> dict[str, Any]:
-    shown = {
-        code: {"summary": KINDS[code].title, "value": problem_document(code, "", _FACTS.get(code))}
-        for code in codes
-    }
+    shown = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
     return {
         "description": "; ".join(KINDS[code].title for code in codes) + ".",
         "content": {
@@ -133,6 +130,10 @@ def _explain_failures(made: dict[str, Any]) -> None:
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     schemas["Problem"] = _PROBLEM_SCHEMA
+    made["components"]["examples"] = {
+        code: {"summary": kind.title, "value": problem_document(code, "", _FACTS.get(code))}
+        for code, kind in sorted(KINDS.items())
+    }
     for operation in _operations(made):
         responses = operation["responses"]
         if "application/json" in responses.get("422", {}).get("content", {}):

@@ -97,7 +97,7 @@ def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> st
     terms = program.currencies[tiers.currency].window
     assert terms is not None, "a programme with tiers gives their currency a window"
     today = local_date(at, program.zone)
-    return window_key(terms, today, local_date(account.enrolled_at, program.zone))
+    return window_key(terms, today, account.enrolled_at, program.zone)
 
 
 def _next(tiers: Tiers, place: int, points: int) -> models.NextLevel | None:

@@ -231,7 +231,20 @@ def test_migrate_makes_the_login_of_the_service_and_says_what_it_did(
         run_sql(postgres_url, f"DROP ROLE {login}")
 
 
-def test_books_that_do_not_balance_end_with_seven(loyalty: Loyalty, database: Database) -> None:
+def test_books_that_balance_verify(loyalty: Loyalty, database: Database) -> None:
     done = loyalty("verify", "--json", DATABASE_URL=database.url)
     assert done.returncode == 0
     assert '"sound": true' in done.stdout
+
+
+@pytest.mark.tampered
+def test_books_that_do_not_balance_end_with_seven(loyalty: Loyalty, database: Database) -> None:
+    run_sql(
+        database.owner_url,
+        "INSERT INTO account (member_id, version, seq, status, tier, head, state)"
+        " VALUES ('17850', 1, 5, 'active', '', decode(repeat('00', 32), 'hex'), '{}')",
+    )
+    done = loyalty("verify", DATABASE_URL=database.url)
+    assert done.returncode == 7
+    assert done.stderr.startswith("loyalty: the books do not verify: member 17850, seq 0: ")
+    assert "The books DO NOT balance." in done.stdout

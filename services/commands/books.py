@@ -25,7 +25,8 @@ async def verify(settings: Settings, options: Namespace) -> int:
     url = wiring.database_url(settings)
     async with connected(url, purpose="verify", limits=_NO_HURRY) as connection:
         await require_schema(connection)
-        with Progress(console=Console(stderr=True), transient=True) as shown:
+        screen = Console(stderr=True)
+        with Progress(console=screen, transient=True, disable=not screen.is_terminal) as shown:
             task = shown.add_task("Verifying", total=None)
             verdict = await verify_books(
                 connection,

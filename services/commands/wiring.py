@@ -75,5 +75,7 @@ def start_logging(settings: Settings) -> None:
         level=settings.log_level,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # Its rebalances and reconnections are told by our own lines, or end in an error that is ours.
+    # Rebalances and reconnections are told by our own lines, or end in an error that is ours.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for told_elsewhere in ("alembic", "uvicorn"):
+        logging.getLogger(told_elsewhere).setLevel(logging.WARNING)

@@ -39,6 +39,18 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+_BY_KEY = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""How the application's statements are planned: once, and by index.
+
+Each names its keys, up to a few thousand. A plan made while a table is small would rather read it
+whole, and would be kept while the table grows.
+"""
+
 
 def plain_url(url: str) -> str:
     """``url`` as the driver reads it: ``postgresql+asyncpg://`` and ``postgres://`` become
@@ -125,12 +137,9 @@ def _server_settings(purpose: str, role: str | None, limits: Limits) -> dict[str
         "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
         "tcp_user_timeout": "60000",
-        # Batches join a few thousand keys to tables of any size: always by index, planned once and
-        # never compiled.
-        "plan_cache_mode": "force_generic_plan",
         "jit": "off",
     }
-    return settings | {"role": role} if role else settings
+    return settings | _BY_KEY | {"role": role} if role else settings
 
 
 async def _reset(_: asyncpg.Connection) -> None:

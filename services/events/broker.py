@@ -22,7 +22,7 @@ STOP_S = 3.0
 """Seconds that a client may take to leave; then its sockets are dropped."""
 
 MOCK_WAIT_MS = 10
-"""How long the mock holds a fetch that finds nothing; unlike Kafka, it does not answer when something comes."""
+"""How long the mock holds a fetch that finds nothing: it does not answer when something comes."""
 
 _MIB = 1024 * 1024
 

@@ -100,7 +100,19 @@ class Lane:
         """
         consumer = self._kafka.group_consumer(self._options.group, self._name)
         async with started(self._kafka, consumer):
+            await self._topics_exist(consumer, stop)
             await self._keep_working(consumer, stop)
+
+    async def _topics_exist(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
+        """Waits for missing topics: a group that joins without them looks again only much later."""
+        said = 0.0
+        while missing := set(self._options.topics) - await consumer.topics():
+            if time.monotonic() > said:
+                said = time.monotonic() + 10
+                log.warning("lane %s waits for topics: %s", self._name, ", ".join(sorted(missing)))
+            await pause(stop, 0.2)
+            if stop.is_set():
+                return
 
     async def _keep_working(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         feed = Feed(consumer, self._options.topics, self._reader)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -79,9 +81,18 @@ async def ensure_topics(kafka: Kafka, *, partitions: int, replication: int) -> l
                 for topic in missing
             ]
         )
-    for name, code, *rest in made.topic_errors:
-        _check_created(name, for_code(code), rest[0] if rest else "")
+        for name, code, *rest in made.topic_errors:
+            _check_created(name, for_code(code), rest[0] if rest else "")
+        await _wait_until_known(admin, {topic.name for topic in missing})
     return [topic.name for topic in missing]
+
+
+async def _wait_until_known(admin: Any, names: set[str]) -> None:
+    for _ in range(100):
+        if names <= set(await admin.list_topics()):
+            return
+        await asyncio.sleep(0.1)
+    raise BrokerUnavailable(f"Kafka has not made the topics {', '.join(sorted(names))} in 10 s")
 
 
 def _check_created(name: str, error: type[KafkaError], reason: str | None) -> None:

@@ -52,7 +52,7 @@ _CLAIMED = f"""
 
 _MOVE = """
     UPDATE relay SET n = n + 1
-    WHERE id = 1 AND incarnation = $1 AND owner = $2 AND n = $3
+    WHERE id = 1 AND incarnation = $1 AND n = $2 AND owner = $3
 """
 
 _DELETE = """

@@ -1,4 +1,4 @@
-"""What runs for every batch finds its rows by index, also where a plan was made for empty tables."""
+"""What runs for every batch finds its rows by index, also with a plan made for empty tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import asyncpg
 
-from services.loyalty.db import session, single, statements
+from services.loyalty.db import session, single
 
 
 def _hot() -> Iterator[tuple[str, str]]:

@@ -126,7 +126,7 @@ async def send(parts: PartsHere, request: Request) -> Response:
         raise Problem("unacceptable", f"{given} carries {wanted}.", reason="not_a_cloudevent")
     async with parts.store.session() as session:
         received = await receive(
-            session, parts.programs, parts.clock, raw, limits=parts.limits.event_times
+            session, parts.programs, parts.clock, raw, limits=parts.limits.events
         )
     if batch:
         return _respond(200, [_outcome(each) for each in received])

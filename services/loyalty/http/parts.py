@@ -20,13 +20,13 @@ class HttpLimits:
 
     Attributes:
         body_bytes: the largest request body.
-        event_times: how far an event's time may lie from the clock.
+        events: how far an event may lie from the clock, and how long it may be.
         attempts: how often a write is decided anew because another changed its account meanwhile.
         key_memory_s: how long a good API key is remembered, and so how long a revocation may take.
     """
 
     body_bytes: int = 1_048_576
-    event_times: Limits = LIMITS
+    events: Limits = LIMITS
     attempts: int = 100
     key_memory_s: float = 5.0
 

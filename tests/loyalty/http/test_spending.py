@@ -252,3 +252,27 @@ async def test_adjustments_grant_and_take(client: httpx.AsyncClient, clock: Fixe
     assert (await adjust(client, -111))["code"] == "insufficient_points"
     assert (await adjust(client, 0))["code"] == "nothing_to_adjust"
     assert (await adjust(client, 1, "status"))["code"] == "unknown_currency"
+
+
+async def test_redemptions_race_activities_on_the_same_members_and_every_point_is_counted(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    members = ("1", "2", "3")
+    for member in members:
+        await enrol(client, clock, member)
+    sending = [
+        client.post(
+            "/v1/activities", json=[bought(each, f"{each}-{n}", 10, clock.at) for each in members]
+        )
+        for n in range(15)
+    ]
+    spending = [redeem(client, "mug", f"k{n}", member) for n in range(15) for member in members]
+    answers = await asyncio.gather(*sending, *spending)
+    for sent in answers[: len(sending)]:
+        assert [each["outcome"] for each in sent.json()] == ["accepted"] * 3
+    redeemed = Counter(
+        answer.json()["member_id"] for answer in answers[len(sending) :] if answer.is_success
+    )
+    for member in members:
+        assert await available(client, member) == 100 + 15 * 10 - 80 * redeemed[member]
+        assert redeemed[member] >= 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -11,6 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from services.demo.acts import Forged, Killed
+from services.demo.stage import Stage
 from services.demo.summary import Books, Points, Summary
 
 
@@ -87,7 +89,7 @@ def _rewards(books: Books, wishes: Mapping[str, int]) -> Table:
         for reward, issued in rewards.items():
             table.add_row(f"{occasion}: {reward}", f"{issued:,}")
     for answer, times in wishes.items():
-        table.add_row(f"asked for over HTTP: {answer}", f"{times:,}")
+        table.add_row(f"asked for over HTTP, {answer}", f"{times:,}")
     return table
 
 
@@ -100,11 +102,11 @@ def _activities(summary: Summary) -> Table:
     for outcome, reasons in (
         ("refused", books.refused),
         ("parked", books.parked),
-        ("lapsed", books.lapsed),
         ("dead letter", books.dead_letters),
     ):
         for reason, rows in reasons.items():
             table.add_row(f"{outcome}: {reason}", f"{rows:,}")
+    table.add_row("lapsed: what was awaited never came", f"{books.lapsed:,}")
     table.add_row("released from waiting", f"{books.resumed:,}")
     table.add_row("waiting still", f"{books.still_waiting:,}")
     return table
@@ -120,9 +122,76 @@ def _pairs(title: str, numbers: Mapping[str, int], unit: str) -> Table:
 
 
 def _verdict(verified: Mapping[str, Any]) -> Panel:
-    good = bool(verified.get("ok"))
-    text = Text(str(verified.get("verdict", "")), style="bold green" if good else "bold red")
-    return Panel(text, title="loyalty verify", box=box.ROUNDED)
+    looked_at = (
+        f"{verified['members']:,} members, {verified['journal_rows']:,} journal rows and"
+        f" {verified['ledger_rows']:,} ledger entries recomputed"
+    )
+    if verified["sound"]:
+        verdict = Text(f"{looked_at}: every chain, lot and balance is right.", style="bold green")
+    else:
+        verdict = Text(f"{looked_at}: {verified['first_wrong']}", style="bold red")
+    return Panel(verdict, title="verify", box=box.ROUNDED)
+
+
+def show_acts(console: Console, killed: Killed, forged: Forged, seconds: float) -> None:
+    """Tells the two acts."""
+    console.print(_act("A worker is killed", _told_of_the_dead(killed), passed=killed.passed))
+    console.print(_act("An entry is forged", _told_of_the_forger(forged), passed=forged.passed))
+    console.print(f"All this took {seconds:.1f} s.", style="bold")
+
+
+def _told_of_the_dead(act: Killed) -> list[str]:
+    return [
+        f"The next morning {act.messages:,} members write a review (made up). A worker process is"
+        " killed (SIGKILL) while its transaction is open.",
+        f"The books are {_same(act.unchanged_by_the_death)} after its death; its successor records"
+        f" {act.recorded_by_the_successor:,} reviews.",
+        f"All {act.sent_again:,} are sent again, and the books are"
+        f" {_same(act.unchanged_by_sending_again)}.",
+    ]
+
+
+def _told_of_the_forger(act: Forged) -> list[str]:
+    return [
+        f"Somebody wants {act.forged_points:,} points instead of {act.points:,} for member"
+        f" {act.member}. PostgreSQL refuses: {act.refused or 'no, it does not!'}",
+        f"A superuser switches the triggers off and does it all the same. verify finds: {act.found}",
+        f"Put back, the books are {'sound again' if act.sound_again else 'still wrong'}.",
+    ]
+
+
+def _same(unchanged: bool) -> str:
+    return "the same to the last byte" if unchanged else "CHANGED"
+
+
+def _act(title: str, told: Sequence[str], *, passed: bool) -> Panel:
+    style = "green" if passed else "bold red"
+    return Panel("\n".join(told), title=title, box=box.ROUNDED, border_style=style)
+
+
+async def show_service(console: Console, stage: Stage) -> None:
+    """Says where HTTP is served, and three requests to paste."""
+    member = await stage.owner.fetchval(_SPENDER) or "17850"
+    place = f"{stage.url}/v1/members/{member}"
+    bearer = f"-H 'Authorization: Bearer {stage.key}'"
+    requests = (
+        f"curl -s {bearer} {place}",
+        f"curl -s {bearer} '{place}/entries?limit=3'",
+        f"curl -s {bearer} -H 'Idempotency-Key: my-first' -H 'Content-Type: application/json'"
+        f' -d \'{{"reward": "five-off"}}\' {place}/redemptions',
+    )
+    console.print(f"\nThe service is still there, at the evening of the last day: {stage.url}/docs")
+    console.print(f"A key for it (it opens everything): {stage.key}\nTo paste:\n")
+    for request in requests:
+        console.print(request, soft_wrap=True)
+        console.print()
+    console.print("Ctrl-C ends it, and nothing stays behind.", style="dim")
+
+
+_SPENDER = """
+SELECT member_id FROM ledger WHERE kind = 'redemption' GROUP BY member_id
+ORDER BY sum(points) DESC, member_id LIMIT 1
+"""
 
 
 def _table(title: str, unit: str) -> Table:

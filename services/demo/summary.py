@@ -60,7 +60,7 @@ class Books:
     refused: dict[str, int]
     parked: dict[str, int]
     still_waiting: int
-    lapsed: dict[str, int]
+    lapsed: int
     resumed: int
     dead_letters: dict[str, int]
     journal_rows: int
@@ -76,6 +76,7 @@ class Summary:
     messages_sent: int
     wishes: dict[str, int]
     events_published: dict[str, int]
+    published_twice_or_out_of_order: int
     played_from: str
     played_to: str
     play_s: float
@@ -105,7 +106,7 @@ async def read_books(connection: asyncpg.Connection, program: Program) -> Books:
         refused=_total([row for row in journal if row["outcome"] == "refused"], "reason"),
         parked=_total([row for row in journal if row["outcome"] == "parked"], "reason"),
         still_waiting=await connection.fetchval("SELECT count(*) FROM parked"),
-        lapsed=_total([row for row in journal if row["kind"] == "lapsed"], "reason"),
+        lapsed=sum(row["rows"] for row in journal if row["kind"] == "lapsed"),
         resumed=sum(row["rows"] for row in journal if row["kind"] == "resumed"),
         dead_letters=_total(await connection.fetch(_DEAD_LETTERS), "reason"),
         journal_rows=sum(row["rows"] for row in journal),

@@ -51,6 +51,11 @@ def happenings(sales: Sequence[Sale], acts: Sequence[Act]) -> Iterator[Happening
             yield each
 
 
+def posts_of(acts: Sequence[Act]) -> list[Post]:
+    """The messages of acts that are sent as such."""
+    return [each for each in _of_acts(acts) if isinstance(each, Post)]
+
+
 def rubbish(start: Instant) -> list[Post]:
     """Messages that no shop should send, one every few days from ``start`` on; all are made up."""
     lines = [contract.PurchaseLine(position=1, sku="22423", quantity=1, unit_price="12.75")]

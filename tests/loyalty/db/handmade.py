@@ -20,9 +20,19 @@ from services.loyalty.domain.activity import (
     Refunded,
     Resumed,
     Tick,
+    TransferReceived,
+    TransferredLot,
+    TransferRequested,
 )
 from services.loyalty.domain.calendar import DAY, NEVER, Instant
-from services.loyalty.domain.decision import Decision, Event, Facts, IssuedReward, LotTotals
+from services.loyalty.domain.decision import (
+    Decision,
+    Derived,
+    Event,
+    Facts,
+    IssuedReward,
+    LotTotals,
+)
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
 
@@ -179,6 +189,24 @@ def rewarded(account: Account) -> Decided:
         account,
         Engaged("survey.answered"),
         rewards=[IssuedReward("mug", "gift", "birthday", 0), IssuedReward("pen", "gift", "vip", 5)],
+    )
+
+
+def sent(account: Account) -> Decided:
+    """All points leave for another member."""
+    [lot] = account.lots
+    out = [TransferredLot(lot.issued, lot.expires_at, lot.points)]
+    return _decided(
+        account,
+        TransferRequested("t1", "ada", "bob", "points", lot.points),
+        changed={"lots": []},
+        entries=[
+            LedgerEntry(
+                "transfer_out", "points", lot.points, "available", "transit", lot.key, "", "t1", ""
+            )
+        ],
+        lots={lot.key: LotTotals(taken_in=lot.taken_in)},
+        derived=[Derived("bob", TransferReceived("t1", "ada", "bob", "points", out))],
     )
 
 

@@ -133,6 +133,14 @@ async def test_receipts_are_replaced_and_found_by_their_order(session: PgSession
     assert found["ada", "1"] == write.decided[2].decision.receipts[0]
 
 
+async def test_an_order_that_was_recorded_is_not_taken_for_a_new_one(session: PgSession) -> None:
+    await lived(session, ["ada"], bought("1"))
+    receipts = await session.load_receipts([("ada", "1")])
+    with pytest.raises(AlreadyRecorded):
+        await lived(session, ["ada"], bought("1", 70))
+    assert await session.load_receipts([("ada", "1")]) == receipts
+
+
 async def test_totals_of_a_lot_add_up_over_batches(session: PgSession) -> None:
     await lived(session, ["ada"], bought("1"), expired, bought("2", 70), expired)
     assert await session.load_lots([("ada", LOT), ("ada", "other")]) == {

@@ -17,6 +17,7 @@ from tests.loyalty.db.handmade import (
     parked,
     resumed,
     rewarded,
+    sent,
     told,
 )
 
@@ -83,7 +84,7 @@ async def free_hand(owner: asyncpg.Connection) -> asyncpg.Connection:
     await owner.execute("SET session_replication_role = replica")
     constraints = await owner.fetch(
         "SELECT conrelid::regclass AS table, conname FROM pg_constraint"
-        " WHERE conrelid IN ('journal'::regclass, 'ledger'::regclass)"
+        " WHERE conrelid IN ('journal'::regclass, 'ledger'::regclass) AND contype IN ('c', 'p')"
     )
     for table, name in constraints:
         await owner.execute(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
@@ -175,6 +176,22 @@ async def test_a_moment_that_no_calendar_holds_is_named_and_not_stumbled_over(
         first = (await verify(free_hand)).first
         assert first is not None
         assert (first.member, first.seq) == ("ada", 2)
+
+
+@pytest.mark.tampered
+async def test_points_on_their_way_are_in_transit_and_not_lost(
+    session: PgSession, free_hand: asyncpg.Connection
+) -> None:
+    await lived(session, ["ada"], bought("1"), sent)
+    verdict = await verify(free_hand)
+    assert verdict.sound, verdict.first
+    assert verdict.in_transit == verdict.unrelayed == {"points": 40}
+    relayed = await _while_changed(free_hand, "DELETE FROM outbox WHERE target IS NOT NULL")
+    assert relayed.sound
+    twice = "UPDATE outbox SET data = replace(data, ',40]', ',41]') WHERE target IS NOT NULL"
+    first = (await _while_changed(free_hand, twice)).first
+    assert first is not None
+    assert (first.what, first.expected, first.found) == ("points in transit", ">= 41", 40)
 
 
 @pytest.mark.tampered

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+import msgspec
+
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.calendar import Instant
@@ -31,8 +33,7 @@ class ProfilePatch:
     erase: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, gc=False):
     """One accepted message on its way to be decided.
 
     Attributes:
@@ -50,8 +51,7 @@ class Incoming:
     profile: ProfilePatch | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, gc=False):
     """An account as it was read, with what of its profile decisions need.
 
     ``due_at`` is the stored next due moment (never late, perhaps early) or None; ``head`` the last
@@ -68,8 +68,7 @@ class Loaded:
     born_set_at: Instant = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A Decision with the digests of the message that caused it (None where the service made the
     activity itself).
     """

@@ -12,7 +12,7 @@ import msgspec
 from services.loyalty.domain.calendar import Instant
 
 
-class Lot(msgspec.Struct, frozen=True, array_like=True):
+class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Points that share all that matters: a lot *is* its key, and lots with equal keys merge.
 
     Attributes:
@@ -57,7 +57,7 @@ def lot_key(
     return f"{base}/p{activates_at}" if activates_at else base
 
 
-class Reach(msgspec.Struct, frozen=True, array_like=True):
+class Reach(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One reason to hold a tier: a level, reached at an instant and kept until before another.
 
     ``window`` names the qualifying window whose balance allowed it (the last month of a rolling
@@ -72,7 +72,7 @@ class Reach(msgspec.Struct, frozen=True, array_like=True):
     cause: str = "reached"
 
 
-class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
+class Standing(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The tier held, since when, and every reach that may still hold it up.
 
     ``grace_until`` is set while the tier period has ended and the member may still reach the level
@@ -85,7 +85,7 @@ class Standing(msgspec.Struct, frozen=True, omit_defaults=True):
     grace_until: Instant = 0
 
 
-class Membership(msgspec.Struct, frozen=True, array_like=True):
+class Membership(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A segment that the member is in from ``starts_at`` until before ``ends_at`` (``NEVER``: no
     end).
     """
@@ -95,7 +95,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True):
     ends_at: Instant
 
 
-class Waiting(msgspec.Struct, frozen=True, array_like=True):
+class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A parked activity: its journal seq, what it awaits (an order, or ``enrolment``), and when it
     lapses.
     """
@@ -105,7 +105,7 @@ class Waiting(msgspec.Struct, frozen=True, array_like=True):
     lapses_at: Instant
 
 
-class Account(msgspec.Struct, frozen=True, omit_defaults=True):
+class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The working state of one member; :mod:`decide` returns a new one and never changes one in
     place.
 

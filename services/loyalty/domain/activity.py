@@ -15,18 +15,18 @@ import msgspec
 from services.loyalty.domain.calendar import Instant
 
 
-class Body(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
+class Body(msgspec.Struct, frozen=True, gc=False, tag_field="kind", omit_defaults=True):
     """What all bodies share: they are values, and their JSON names their kind."""
 
 
-class Enrolled(Body, frozen=True, tag="enrolment"):
+class Enrolled(Body, frozen=True, gc=False, tag="enrolment"):
     """A member joined the programme; ``referred_by`` is the referrer's code, if one was given."""
 
     channel: str = ""
     referred_by: str = ""
 
 
-class ProfileUpdated(Body, frozen=True, tag="profile"):
+class ProfileUpdated(Body, frozen=True, gc=False, tag="profile"):
     """Fields of the profile changed. Only their names are journaled; the values live in the
     profile.
     """
@@ -34,7 +34,7 @@ class ProfileUpdated(Body, frozen=True, tag="profile"):
     fields: list[str] = []
 
 
-class Segmented(Body, frozen=True, tag="segment"):
+class Segmented(Body, frozen=True, gc=False, tag="segment"):
     """The member is in ``segment`` from ``starts_at`` until before ``ends_at`` (0: no end)."""
 
     segment: str
@@ -42,7 +42,7 @@ class Segmented(Body, frozen=True, tag="segment"):
     ends_at: Instant = 0
 
 
-class StatusChanged(Body, frozen=True, tag="status"):
+class StatusChanged(Body, frozen=True, gc=False, tag="status"):
     """The account is to be ``active``, ``suspended``, ``closed`` or ``erased``, for a stated
     reason.
     """
@@ -52,7 +52,7 @@ class StatusChanged(Body, frozen=True, tag="status"):
     actor: str = ""
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True):
+class Line(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line of an order. ``discount`` lowers ``quantity × unit_price``; ``tax`` is contained in
     the result.
     """
@@ -72,7 +72,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
         return self.quantity * self.unit_price - self.discount
 
 
-class Purchased(Body, frozen=True, tag="purchase"):
+class Purchased(Body, frozen=True, gc=False, tag="purchase"):
     """A completed order. ``discount`` is order-wide and is shared by the lines in proportion to
     what each cost; ``prepaid`` is the part paid by points, vouchers or gift cards; ``shipping`` is
     outside the lines.
@@ -89,13 +89,13 @@ class Purchased(Body, frozen=True, tag="purchase"):
     payment: str = ""
 
 
-class Delivered(Body, frozen=True, tag="delivery"):
+class Delivered(Body, frozen=True, gc=False, tag="delivery"):
     """All of an order reached the member."""
 
     order: str
 
 
-class Amended(Body, frozen=True, tag="amendment"):
+class Amended(Body, frozen=True, gc=False, tag="amendment"):
     """An order now has these lines: lower ones count as returned, new positions are earned on their
     own.
     """
@@ -105,14 +105,14 @@ class Amended(Body, frozen=True, tag="amendment"):
     lines: list[Line]
 
 
-class Cancelled(Body, frozen=True, tag="cancellation"):
+class Cancelled(Body, frozen=True, gc=False, tag="cancellation"):
     """An order was called off whole: a full refund with its own reason."""
 
     order: str
     reason: str = ""
 
 
-class RefundLine(msgspec.Struct, frozen=True, array_like=True):
+class RefundLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What came back of one line: a quantity, an amount of money, or both (they add up)."""
 
     position: int
@@ -120,7 +120,7 @@ class RefundLine(msgspec.Struct, frozen=True, array_like=True):
     amount: int = 0
 
 
-class Refunded(Body, frozen=True, tag="refund"):
+class Refunded(Body, frozen=True, gc=False, tag="refund"):
     """Lines came back, or money was given back without naming a line (``amount``)."""
 
     order: str
@@ -129,7 +129,7 @@ class Refunded(Body, frozen=True, tag="refund"):
     amount: int = 0
 
 
-class Engaged(Body, frozen=True, tag="engagement"):
+class Engaged(Body, frozen=True, gc=False, tag="engagement"):
     """Something other than a purchase: ``of`` names it (``product.reviewed``, ``survey.answered``
     …).
     """
@@ -139,14 +139,14 @@ class Engaged(Body, frozen=True, tag="engagement"):
     about: str = ""
 
 
-class RedemptionRequested(Body, frozen=True, tag="redemption"):
+class RedemptionRequested(Body, frozen=True, gc=False, tag="redemption"):
     """A member asks for a reward of the catalogue at its cost."""
 
     redemption: str
     reward: str
 
 
-class Adjusted(Body, frozen=True, tag="adjustment"):
+class Adjusted(Body, frozen=True, gc=False, tag="adjustment"):
     """Points granted (positive) or taken (negative) by hand, with a reason code and an actor."""
 
     currency: str
@@ -155,7 +155,7 @@ class Adjusted(Body, frozen=True, tag="adjustment"):
     actor: str
 
 
-class TransferRequested(Body, frozen=True, tag="transfer"):
+class TransferRequested(Body, frozen=True, gc=False, tag="transfer"):
     """``from_member`` gives available points to another member."""
 
     transfer: str
@@ -165,7 +165,7 @@ class TransferRequested(Body, frozen=True, tag="transfer"):
     points: int
 
 
-class TransferredLot(msgspec.Struct, frozen=True, array_like=True):
+class TransferredLot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Points in transit with the expiry that they keep."""
 
     issued: str
@@ -173,7 +173,7 @@ class TransferredLot(msgspec.Struct, frozen=True, array_like=True):
     points: int
 
 
-class TransferReceived(Body, frozen=True, tag="transfer_in"):
+class TransferReceived(Body, frozen=True, gc=False, tag="transfer_in"):
     """Derived: the other half of a transfer reaches its target."""
 
     transfer: str
@@ -183,7 +183,7 @@ class TransferReceived(Body, frozen=True, tag="transfer_in"):
     lots: list[TransferredLot]
 
 
-class TransferReturned(Body, frozen=True, tag="transfer_back"):
+class TransferReturned(Body, frozen=True, gc=False, tag="transfer_back"):
     """Derived: the target refused the transfer, and the points come back from transit."""
 
     transfer: str
@@ -193,7 +193,7 @@ class TransferReturned(Body, frozen=True, tag="transfer_back"):
     reason: str = ""
 
 
-class Tick(Body, frozen=True, tag="tick"):
+class Tick(Body, frozen=True, gc=False, tag="tick"):
     """The clock reached a moment that matters to this account.
 
     ``moment`` is one of :data:`MOMENTS`; ``at`` is its instant. ``name`` is the occasion, for
@@ -205,19 +205,19 @@ class Tick(Body, frozen=True, tag="tick"):
     name: str = ""
 
 
-class Resumed(Body, frozen=True, tag="resumed"):
+class Resumed(Body, frozen=True, gc=False, tag="resumed"):
     """What the activity of journal row ``seq`` was waiting for has come."""
 
     seq: int
 
 
-class Lapsed(Body, frozen=True, tag="lapsed"):
+class Lapsed(Body, frozen=True, gc=False, tag="lapsed"):
     """What the activity of journal row ``seq`` was waiting for has not come in time."""
 
     seq: int
 
 
-class Stuck(Body, frozen=True, tag="stuck"):
+class Stuck(Body, frozen=True, gc=False, tag="stuck"):
     """A Tick failed: until it is decided, activities of the account wait."""
 
     moment: str
@@ -225,7 +225,7 @@ class Stuck(Body, frozen=True, tag="stuck"):
     error: str = ""
 
 
-class Unstuck(Body, frozen=True, tag="unstuck"):
+class Unstuck(Body, frozen=True, gc=False, tag="unstuck"):
     """The Tick that failed is to be decided again; what waited for it follows in order."""
 
 
@@ -267,7 +267,7 @@ AnyBody: TypeAlias = (
 )
 
 
-class Activity(msgspec.Struct, frozen=True):
+class Activity(msgspec.Struct, frozen=True, gc=False):
     """One body with its times. ``source`` and ``id`` name it for its producer (CloudEvents 1.0);
     both are empty for activities that the service makes itself. ``recorded_at`` is ours and comes
     from the one Clock.

@@ -19,7 +19,7 @@ stay.
 """
 
 
-class LotTotals(msgspec.Struct, frozen=True, array_like=True):
+class LotTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Totals of a lot that left the working state; rows of the same lot add up.
 
     ``expired`` less ``reclaimed`` is what a clawback may still take at no cost to the member.
@@ -30,7 +30,7 @@ class LotTotals(msgspec.Struct, frozen=True, array_like=True):
     reclaimed: int = 0
 
 
-class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
+class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """All that one decision needs from outside the account, journaled with its activity.
 
     Attributes:
@@ -55,21 +55,21 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_FACTS = Facts()
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """An event to publish: its type, and data that msgspec can write as JSON."""
 
     type: str
     data: dict[str, Any]
 
 
-class Derived(msgspec.Struct, frozen=True):
+class Derived(msgspec.Struct, frozen=True, gc=False):
     """What concerns another member: a body that will reach ``target`` over ``loyalty.derived``."""
 
     target: str
     body: AnyBody
 
 
-class IssuedReward(msgspec.Struct, frozen=True, array_like=True):
+class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A reward that the member got: by redemption (``by`` is its id) or as a gift (``by`` is the
     occasion).
     """

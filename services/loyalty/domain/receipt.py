@@ -9,7 +9,7 @@ import msgspec
 from services.loyalty.domain.calendar import Instant
 
 
-class ReceiptLine(msgspec.Struct, frozen=True, array_like=True):
+class ReceiptLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A line of the order as it was paid, and what has come back of it.
 
     ``value`` is what was paid for it after every discount, in minor units, and the measure of all
@@ -24,7 +24,7 @@ class ReceiptLine(msgspec.Struct, frozen=True, array_like=True):
     returned_amount: int = 0
 
 
-class Posting(msgspec.Struct, frozen=True, array_like=True):
+class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one rule posted for the order in one currency.
 
     Attributes:
@@ -57,7 +57,7 @@ class Posting(msgspec.Struct, frozen=True, array_like=True):
     prorates: bool = True
 
 
-class Receipt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The receipt of one order of one member; kept for ever.
 
     ``returned_unlined`` is the money given back without naming a line; ``version`` the programme

@@ -31,8 +31,9 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.decide import decide, effective_at
 from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
+from services.loyalty.domain.earning import cap_key, limit_key
 from services.loyalty.domain.moments import Moment, due_at, next_moment
-from services.loyalty.domain.periods import period_key, window_key, windows_counted
+from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 
@@ -298,8 +299,8 @@ class Batch:
             parked, occurred_at = self._reads.parked[member, body.seq]
             return Facts(parked=parked, parked_occurred_at=occurred_at)
         assert isinstance(body, Tick)
-        if body.moment == "activation" and body.name:
-            return Facts(receipt=self._reads.receipts.get((member, body.name)))
+        if order_of(body):
+            return self._facts(desk, self._programs.at(body.at), body, body.at)
         if body.moment == "occasion" and body.name == "birthday" and desk.born_set_at:
             tz = self._programs.at(body.at).zone
             days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)
@@ -368,7 +369,9 @@ def _releases(body: AnyBody) -> str | None:
 
 
 def order_of(body: AnyBody) -> str:
-    """The order that an activity names, empty for none."""
+    """The order that an activity concerns, even by its delivery not coming; empty for none."""
+    if isinstance(body, Tick):
+        return body.name if body.moment == "activation" else ""
     return getattr(body, "order", "")
 
 
@@ -395,16 +398,8 @@ def _late_keys(
     if not isinstance(body, Purchased | Engaged):
         return []
     day = local_date(occurred_at, program.zone)
-    keys = [
-        f"{rule.id}/{period_key(rule.limit.period, day)}"
-        for rule in program.rules
-        if rule.limit is not None
-    ]
-    keys += [
-        f"cap{number}/{period_key(cap.period, day)}"
-        for number, cap in enumerate(program.caps)
-        if cap.period != "purchase"
-    ]
+    keys = [limit_key(rule.id, rule.limit, day) for rule in program.rules if rule.limit is not None]
+    keys += [cap_key(cap, day) for cap in program.caps if cap.period != "purchase"]
     windows = [
         f"window:{name}/{key}"
         for name, currency in program.currencies.items()

@@ -27,7 +27,7 @@ from services.loyalty.application.store import (
     Write,
 )
 from services.loyalty.domain import refunds
-from services.loyalty.domain.activity import Purchased
+from services.loyalty.domain.activity import Purchased, Tick
 from services.loyalty.domain.calendar import Instant
 
 MAX_ATTEMPTS = 20
@@ -221,10 +221,19 @@ def _orders(
         for (member, _), (body, _) in reads.parked.items()
         if (order := order_of(body))
     )
-    for member, loaded in accounts.items():
-        if loaded.due_at is not None and loaded.due_at <= now:
-            orders.update((member, lot.awaits) for lot in loaded.account.lots if lot.awaits)
+    orders.update((member, tick.name) for member, tick in _undelivered(accounts, now))
     return sorted(orders)
+
+
+def _undelivered(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[str, Tick]]:
+    """The moments of accounts with something due at which a delivery has not come in time."""
+    return [
+        (member, Tick("activation", lot.activates_at, lot.awaits))
+        for member, loaded in accounts.items()
+        if loaded.account.status == "stuck" or (loaded.due_at is not None and loaded.due_at <= now)
+        for lot in loaded.account.lots
+        if lot.awaits
+    ]
 
 
 def _further(
@@ -242,6 +251,7 @@ def _further(
     levels: set[tuple[str, Instant]] = set()
     bodies = [(item.member, item.activity.body, item.activity.occurred_at) for item in incoming]
     bodies += [(member, body, at) for (member, _), (body, at) in reads.parked.items()]
+    bodies += [(member, tick, tick.at) for member, tick in _undelivered(accounts, now)]
     for member, body, occurred_at in bodies:
         account = accounts[member].account
         order = order_of(body)

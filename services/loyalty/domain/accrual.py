@@ -26,7 +26,7 @@ def accrue(
     """Posts an accrual into its lot, or its qualifying window; answers the lots entered and the
     window.
     """
-    terms = draft.program.currencies[currency]
+    terms = draft.program.currency(currency)
     if terms.qualifies:
         return _accrue_qualifying(draft, terms, points, cause=cause, order=order, pending=pending)
     activates_at, awaits = _activation(draft, pending, order)
@@ -49,16 +49,7 @@ def accrue(
         else _expires_at(draft, terms, _start(draft, terms, activates_at))
     )
     lot = Lot(currency, draft.month, expires_at, activates_at, awaits, points, points)
-    draft.post(
-        "accrual",
-        currency,
-        points,
-        ("issuance", "pending"),
-        lot_to=lot.key,
-        cause=cause,
-        order=order,
-    )
-    return [(draft.put(lot), points)], ""
+    return [(draft.accrue_pending(lot, cause=cause, order=order), points)], ""
 
 
 def _counts_from_activation(terms: Currency) -> bool:
@@ -98,7 +89,7 @@ def _expires_at(draft: Draft, terms: Currency, start: Instant) -> Instant:
 
 def expires_when_activated(draft: Draft, currency: str, at: Instant) -> Instant:
     """The end of life of points that count it from an activation which happens now."""
-    terms = draft.program.currencies[currency]
+    terms = draft.program.currency(currency)
     return NEVER if terms.expiry is None else expiry_at(terms.expiry, at, draft.tz)
 
 
@@ -117,16 +108,7 @@ def _accrue_qualifying(
     )
     if activates_at:
         lot = Lot(terms.name, window, NEVER, activates_at, awaits, points, points)
-        draft.post(
-            "accrual",
-            terms.name,
-            points,
-            ("issuance", "pending"),
-            lot_to=lot.key,
-            cause=cause,
-            order=order,
-        )
-        return [(draft.put(lot), points)], window
+        return [(draft.accrue_pending(lot, cause=cause, order=order), points)], window
     key = window_lot(terms.name, window)
     draft.post(
         "accrual",

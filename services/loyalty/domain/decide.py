@@ -46,7 +46,7 @@ from services.loyalty.domain.periods import after_span, ended_before
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.refusal import Park, Refusal
 from services.loyalty.domain.spending import send_back
-from services.loyalty.domain.status import DECIDE, PARK, verdict
+from services.loyalty.domain.status import DECIDE, ENDED, PARK, verdict
 from services.loyalty.domain.ticks import tick
 
 MAX_WAITING = 100
@@ -54,8 +54,8 @@ MAX_WAITING = 100
 
 
 def effective_at(account: Account, activity: Activity) -> Instant:
-    """When an activity takes effect: an account's clock runs neither backwards nor ahead, and stands
-    still while a Tick has failed.
+    """When an activity takes effect: an account's clock runs neither backwards nor ahead, and it
+    stands still while a Tick has failed.
     """
     if account.status == "stuck":
         return account.as_of
@@ -87,6 +87,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _refused(program, account, activity, facts, refusal)
     except Park as park:
         return _parked(program, account, activity, facts, park)
+    if draft.lots and draft.status in ENDED:
+        membership.forfeit(draft)
     _tidy(draft, account)
     return draft.finish("accepted")
 

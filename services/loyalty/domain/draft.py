@@ -135,20 +135,23 @@ class Draft:
         )
 
     def put(self, lot: Lot) -> str:
-        """Adds points to the lot of equal key, or opens it; answers the key."""
+        """Adds points to the lot of equal key, or opens it; answers the key.
+
+        What awaits an event awaits it until the later of both instants.
+        """
         for index, held in enumerate(self.lots):
             if (
                 held.issued == lot.issued
                 and held.expires_at == lot.expires_at
-                and held.activates_at == lot.activates_at
                 and held.currency == lot.currency
                 and held.awaits == lot.awaits
+                and (held.activates_at == lot.activates_at or lot.awaits)
             ):
                 self.lots[index] = Lot(
                     held.currency,
                     held.issued,
                     held.expires_at,
-                    held.activates_at,
+                    max(held.activates_at, lot.activates_at),
                     held.awaits,
                     held.points + lot.points,
                     held.taken_in + lot.taken_in,
@@ -261,18 +264,37 @@ class Draft:
         if not left:
             self.add_totals(key, LotTotals(taken_in=points))
         elif expires_at <= self.effective_at:
-            self.post(
-                "expiration", currency, left, ("available", "expired"), lot_from=key, cause="late"
-            )
+            self._expire_late(currency, left, "available", key)
             self.add_totals(key, LotTotals(taken_in=points, expired=left))
-            self.events.append(
-                Event(
-                    "loyalty.points.expired.v1", {"currency": currency, "points": left, "lot": key}
-                )
-            )
         else:
             self.put(Lot(currency, issued, expires_at, 0, "", left, points))
         return key
+
+    def accrue_pending(self, lot: Lot, *, cause: str, order: str) -> str:
+        """Posts points that cannot be spent yet: into their lot, and at once to ``expired`` where
+        their life is over already. Answers the key of the lot.
+        """
+        key, currency, points = lot.key, lot.currency, lot.points
+        self.post(
+            "accrual",
+            currency,
+            points,
+            ("issuance", "pending"),
+            lot_to=key,
+            cause=cause,
+            order=order,
+        )
+        if not 0 < lot.expires_at <= self.effective_at:
+            return self.put(lot)
+        self._expire_late(currency, points, "pending", key)
+        self.add_totals(key, LotTotals(taken_in=points, expired=points))
+        return key
+
+    def _expire_late(self, currency: str, points: int, bucket: str, key: str) -> None:
+        self.post("expiration", currency, points, (bucket, "expired"), lot_from=key, cause="late")
+        self.announce(
+            "loyalty.points.expired.v1", {"currency": currency, "points": points, "lot": key}
+        )
 
     def owe(self, currency: str, points: int) -> None:
         """Changes what is owed in a currency."""

@@ -8,6 +8,7 @@ largest remainder, so that what was posted can be reversed line by line.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from math import lcm
 from typing import Any
 
@@ -16,7 +17,7 @@ from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
-from services.loyalty.domain.program import Give, Limit, Pending, Rule
+from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
 from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder
 
@@ -28,15 +29,13 @@ def fire(occasion: Occasion, rules: Sequence[Rule], activity: str) -> list[Posti
     postings = earn(occasion, rules)
     draft = occasion.draft
     announce_accrual(draft, activity, postings, occasion.order)
-    if draft.program.tiers is None:
-        return postings
-    credited: dict[str, int] = {}
+    credited: dict[tuple[str, str], int] = {}
     for posting in postings:
-        counts = posting.currency == draft.program.tiers.currency and _counted(posting)
-        if posting.window and counts:
-            credited[posting.window] = credited.get(posting.window, 0) + posting.points
-    for window, points in credited.items():
-        tiers.judge(draft, credited=points, window=window)
+        if posting.window and _counted(posting):
+            key = posting.currency, posting.window
+            credited[key] = credited.get(key, 0) + posting.points
+    for (currency, window), points in credited.items():
+        tiers.judge(draft, currency, credited=points, window=window)
     return postings
 
 
@@ -55,7 +54,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     missed: list[tuple[str, str]] = []
     draft.trace["fired"] = fired
     draft.trace["not"] = missed
-    capped: dict[str, int] = {}
+    capped = dict(occasion.posted)
     for rule in rules:
         eligible, spend, why = _look(occasion, rule)
         if why:
@@ -70,7 +69,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
         gave = False
         for give in rule.gives:
             factor, weights, boosts = _boosted(occasion, rule, give, eligible)
-            points = _amount(occasion, rule, give, factor, weights, eligible)
+            points = _amount(occasion, rule, give, factor, weights)
             if points is None:
                 missed.append((rule.id, "no_rate_for_currency"))
                 continue
@@ -130,13 +129,23 @@ def _look(  # noqa: PLR0911 - a return per reason
 
 def _limit(occasion: Occasion, rule: Rule, limit: Limit) -> tuple[str, int | None, int | None]:
     """The limit's counter key, and the times and points left (None: not limited that way)."""
-    key = f"{rule.id}/{period_key(limit.period, occasion.draft.day)}"
+    key = limit_key(rule.id, limit, occasion.draft.day)
     times, points = occasion.draft.counted(key)
     return (
         key,
         max(0, limit.times - times) if limit.times else None,
         max(0, limit.points - points) if limit.points else None,
     )
+
+
+def limit_key(rule: str, limit: Limit, day: date) -> str:
+    """The counter of a rule's limit in the period that holds a civil date: ``welcome/2011-02``."""
+    return f"{rule}/{period_key(limit.period, day)}"
+
+
+def cap_key(cap: Cap, day: date) -> str:
+    """The counter of a cap in the period that holds a civil date: ``cap:points/2011-02``."""
+    return f"cap:{cap.currency}/{period_key(cap.period, day)}"
 
 
 def _count(occasion: Occasion, key: str, times: int, points: int) -> None:
@@ -148,36 +157,46 @@ def _count(occasion: Occasion, key: str, times: int, points: int) -> None:
 def _boosted(
     occasion: Occasion, rule: Rule, give: Give, eligible: list[int] | None
 ) -> tuple[tuple[int, int], list[int], list[str]]:
-    """The factor where it is one for all lines, the lines' weights (spend × factor), and the boosts
-    that apply.
+    """The factor where it is one for all lines, the lines' weights (what counts of them × their own
+    factor), and the boosts that apply. A fixed number for the whole order takes every boost that
+    chooses any of its lines.
     """
-    spends = _weights(occasion, eligible)
+    weights = _weights(occasion, rule, give, eligible)
     boosts = occasion.draft.program.boosts
     if rule.id not in boosts.applies_to:
-        return _WHOLE, spends, []
+        return _WHOLE, weights, []
     matched = [
         (boost.factors[give.currency], lines, boost.id)
         for boost, lines in occasion.boosts()
         if give.currency in boost.factors
+        and (lines is None or any(weights[index] for index in lines))
     ]
     if not matched:
-        return _WHOLE, spends, []
+        return _WHOLE, weights, []
     names = [name for _, _, name in matched]
-    if all(lines is None for _, lines, _ in matched):
-        return _stack(boosts.stacking, [factor for factor, _, _ in matched]), spends, names
+    whole_order = rule.per == "order" and not give.rates
+    if whole_order or all(lines is None for _, lines, _ in matched):
+        return _stack(boosts.stacking, [factor for factor, _, _ in matched]), weights, names
     factors = [
         _stack(
             boosts.stacking,
             [factor for factor, lines, _ in matched if lines is None or index in lines],
         )
-        for index in range(len(spends))
+        for index in range(len(weights))
     ]
     common = lcm(*(denominator for _, denominator in factors))
-    weights = [spend * n * (common // d) for spend, (n, d) in zip(spends, factors, strict=True)]
-    return (1, common), weights, names
+    scaled = [weight * n * (common // d) for weight, (n, d) in zip(weights, factors, strict=True)]
+    return (1, common), scaled, names
 
 
-def _weights(occasion: Occasion, eligible: list[int] | None) -> list[int]:
+def _weights(occasion: Occasion, rule: Rule, give: Give, eligible: list[int] | None) -> list[int]:
+    """What of each line counts: its spend, or the line itself where each gets a fixed number."""
+    if rule.per == "line" and not give.rates:
+        counts = set(range(len(occasion.spends)) if eligible is None else eligible)
+        return [
+            int(index in counts and (eligible is not None or spend > 0))
+            for index, spend in enumerate(occasion.spends)
+        ]
     if eligible is None:
         return occasion.spends
     keep = set(eligible)
@@ -209,12 +228,11 @@ def _amount(
     give: Give,
     factor: tuple[int, int],
     weights: list[int],
-    eligible: list[int] | None,
 ) -> int | None:
     """Points given before cuts, None where the money of the order has no rate."""
     numerator, denominator = factor
     if not give.rates:
-        times = (len(weights) if eligible is None else len(eligible)) if rule.per == "line" else 1
+        times = sum(weights) if rule.per == "line" else 1
         return divide(give.fixed * times * numerator, denominator, rule.round)
     rate = give.rates.get(occasion.currency)
     if rate is None:
@@ -255,15 +273,16 @@ def _cap(
     taken: list[tuple[str, int, int]],
 ) -> int:
     counters: list[str] = []
-    for number, cap in enumerate(occasion.draft.program.caps):
+    for cap in occasion.draft.program.caps:
         if cap.currency != currency:
             continue
         if cap.period == "purchase":
             if not occasion.order:
                 continue
-            points = _cut(fact, "cap_per_purchase", points, cap.points - capped.get(currency, 0))
+            left = max(0, cap.points - capped.get(currency, 0))
+            points = _cut(fact, "cap_per_purchase", points, left)
             continue
-        key = f"cap{number}/{period_key(cap.period, occasion.draft.day)}"
+        key = cap_key(cap, occasion.draft.day)
         left = max(0, cap.points - occasion.draft.counted(key)[1])
         points = _cut(fact, f"cap_per_{cap.period}", points, left)
         counters.append(key)

@@ -29,7 +29,7 @@ def activate(draft: Draft, lot: Lot, *, order: str = "") -> str:
     answers its key.
     """
     remove(draft, lot)
-    if draft.program.currencies[lot.currency].qualifies:
+    if draft.program.currency(lot.currency).qualifies:
         key = window_lot(lot.currency, lot.issued)
         draft.post(
             "activation",
@@ -41,7 +41,7 @@ def activate(draft: Draft, lot: Lot, *, order: str = "") -> str:
             order=order,
         )
         count_qualifying(draft, lot.currency, lot.issued, lot.points)
-        judge(draft, credited=lot.points, window=lot.issued)
+        judge(draft, lot.currency, credited=lot.points, window=lot.issued)
         return key
     expires_at = lot.expires_at or expires_when_activated(draft, lot.currency, draft.effective_at)
     return draft.credit(

@@ -16,6 +16,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.refusal import Refusal
+from services.loyalty.domain.status import ENDED
 
 
 def enrolment(draft: Draft, body: Enrolled) -> None:
@@ -51,8 +52,7 @@ def status(draft: Draft, body: StatusChanged) -> None:
         raise Refusal("status_unchanged", status=body.status)
     if body.status in ("active", "suspended") and not draft.enrolled_at:
         raise Refusal("not_enrolled")
-    if body.status in ("closed", "erased"):
-        forfeit(draft)
+    if body.status in ENDED:
         draft.standing, draft.segments, draft.gifts = Standing(), [], {}
     elif draft.account.status == "closed":
         tiers.enrol(draft)
@@ -66,6 +66,7 @@ _PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "er
 
 
 def forfeit(draft: Draft) -> None:
+    """Ends the points of an account that has ended."""
     for lot in draft.lots:
         bucket = "pending" if lot.activates_at else "available"
         draft.post("forfeiture", lot.currency, lot.points, (bucket, "forfeited"), lot_from=lot.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.loyalty.domain import conditions
@@ -30,6 +30,7 @@ class Occasion:
         "of",
         "order",
         "payment",
+        "posted",
         "receipt_lines",
         "shipping",
         "spends",
@@ -52,6 +53,7 @@ class Occasion:
         shipping: int = 0,
         of: str = "",
         about: str = "",
+        posted: Mapping[str, int] | None = None,
     ) -> None:
         self.draft = draft
         self.lines = lines
@@ -64,6 +66,7 @@ class Occasion:
         self.shipping = shipping
         self.of = of
         self.about = about
+        self.posted = posted or {}  # points by currency that the order has already, for its caps
         then = draft.facts.level_then
         self.level = draft.standing.level if then is None else then
         self.spends = [line.spend for line in receipt_lines]

@@ -13,6 +13,7 @@ from services.loyalty.domain.calendar import (
     add_months,
     local_date,
     midnight,
+    shift,
 )
 from services.loyalty.domain.program import Expiry, Pending, Span, Window
 
@@ -109,9 +110,7 @@ def _rounded(day: date, on_midnight: bool, months: int, days: int, tz: ZoneInfo)
 def activation_at(pending: Pending, earned_at: Instant, tz: ZoneInfo) -> Instant:
     """When points that are pending for a span become available."""
     if pending.exact:
-        day = local_date(earned_at, tz)
-        end = add_months(day, pending.span.months) + timedelta(days=pending.span.days)
-        return midnight(end, tz) + (earned_at - midnight(day, tz))
+        return shift(earned_at, tz, months=pending.span.months, days=pending.span.days)
     return after_span(earned_at, pending.span, tz)
 
 

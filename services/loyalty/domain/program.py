@@ -306,7 +306,7 @@ class Program:
     points; ``rules_by_event`` indexes rules by ``purchase``, ``enrolled``, and
     ``engagement:<kind>`` (``engagement:`` holds those for every kind). ``successors`` says, under
     ``levels``, ``currencies`` and ``rewards``, what takes the place of names that earlier versions
-    had and this one does not.
+    had and this one does not; ``capped`` holds the currencies that have a cap.
     """
 
     name: str
@@ -327,9 +327,14 @@ class Program:
     rewards: Mapping[str, Reward] = field(default_factory=dict)
     wait: Span = Span(days=30)
     transfers: bool = False
+    successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     capped: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
 
-    successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    def currency(self, name: str) -> Currency:
+        """The terms of a currency of points: its own, or those of what took its place since."""
+        while name not in self.currencies:
+            name = self.successors["currencies"][name]
+        return self.currencies[name]

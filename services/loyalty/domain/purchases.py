@@ -183,15 +183,28 @@ def _with_amounts_back(receipt: Receipt, back: dict[int, int]) -> Receipt:
 def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) -> None:
     extra = receipt_lines(draft.program, Purchased(body.order, body.currency, more))
     occasion = Occasion(
-        draft, lines=more, receipt_lines=extra, currency=body.currency, order=body.order
+        draft,
+        lines=more,
+        receipt_lines=extra,
+        currency=body.currency,
+        order=body.order,
+        posted=_kept(receipt),
     )
-    reversed_trace = draft.trace
     rated = tuple(
         rule
         for rule in draft.program.rules_by_event.get("purchase", ())
         if all(give.rates for give in rule.gives) and not rule.min_spend
     )
     postings = fire(occasion, rated, "amendment")
-    draft.trace = {**reversed_trace, **draft.trace}
     quantities = {line.position: line.quantity for line in body.lines}
-    draft.receipts[body.order] = refunds.extended(receipt, extra, postings, quantities)
+    extended = refunds.extended(receipt, extra, postings, quantities)
+    refunds.reverse(draft, extended, reason="amendment")  # what came back is a share of more now
+
+
+def _kept(receipt: Receipt) -> dict[str, int]:
+    """Points by currency that the order has posted and not reversed."""
+    kept: dict[str, int] = {}
+    for posting in receipt.postings:
+        points = posting.points - sum(posting.reversed)
+        kept[posting.currency] = kept.get(posting.currency, 0) + points
+    return kept

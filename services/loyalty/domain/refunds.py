@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.loyalty.domain.account import Lot
-from services.loyalty.domain.accrual import count_qualifying
+from services.loyalty.domain.accrual import count_qualifying, window_lot
 from services.loyalty.domain.activity import Refunded
 from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.decision import LotTotals
@@ -19,7 +19,7 @@ from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
 from services.loyalty.domain.shares import spread
-from services.loyalty.domain.tiers import undo
+from services.loyalty.domain.tiers import judge, undo
 
 # What came back -------------------------------------------------------------------------------
 
@@ -233,33 +233,37 @@ def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
     short: dict[str, int] = {}
     for posting in receipt.postings:
         due = reversed_shares(posting, receipt, back)
-        points = sum(due) - sum(posting.reversed)
-        if points == 0:
+        if due == posting.reversed:
             postings.append(posting)
             continue
-        if points < 0:
-            _give_back(draft, posting, -points, receipt.order, reason)
-            postings.append(_reversed(posting, due))
-            continue
-        terms = draft.program.currencies[posting.currency]
-        if terms.qualifies:
-            _reverse_qualifying(draft, posting, points, receipt.order, reason)
-        else:
-            missing = _claw_back(draft, posting, points, receipt.order, reason)
+        points = sum(due) - sum(posting.reversed)
+        if points > 0:
+            missing = _take_back(draft, posting, points, receipt.order, reason)
             if missing:
                 short[posting.currency] = short.get(posting.currency, 0) + missing
-        clawed[posting.currency] = clawed.get(posting.currency, 0) + points
-        whole = sum(due) == posting.points
-        _give_back_limits(draft, posting, points, whole=whole)
+            clawed[posting.currency] = clawed.get(posting.currency, 0) + points
+        elif points < 0:
+            _give_back(draft, posting, -points, receipt.order, reason)
         postings.append(_reversed(posting, due))
+        _recount(draft, posting, postings[-1])
     draft.receipts[receipt.order] = _replace(receipt, postings=postings)
-    draft.trace["reversed"] = {"returned": sum(back), "points": clawed, "short": short}
+    draft.trace.setdefault("reversed", []).append(
+        {"returned": sum(back), "points": clawed, "short": short}
+    )
     if clawed:
         draft.announce(
             "loyalty.points.clawed-back.v1",
             {"order": receipt.order, "reason": reason, "points": clawed}
             | ({"short": short} if short else {}),
         )
+
+
+def _take_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
+    """Takes points back; answers how many of them nobody had."""
+    if posting.window:
+        _reverse_qualifying(draft, posting, points, order, reason)
+        return 0
+    return _claw_back(draft, posting, points, order, reason)
 
 
 def _reversed(posting: Posting, due: list[int]) -> Posting:
@@ -284,31 +288,38 @@ def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     move a minor unit from one line to another, and what has been reversed must depend on nothing
     but what has been returned.
     """
-    key = posting.lots[0][0]
-    if draft.program.currencies[posting.currency].qualifies:
-        lot = f"{posting.currency}/{posting.window}"
+    key, currency = posting.lots[0][0], posting.currency
+    index = draft.find_lot(key)
+    if index >= 0 and draft.lots[index].activates_at:
+        lot = draft.lots[index]
+        again = Lot(
+            currency, lot.issued, lot.expires_at, lot.activates_at, lot.awaits, points, points
+        )
+        draft.accrue_pending(again, cause=reason, order=order)
+    elif posting.window:
         draft.post(
             "accrual",
-            posting.currency,
+            currency,
             points,
             ("issuance", "available"),
-            lot_to=lot,
+            lot_to=window_lot(currency, posting.window),
             cause=reason,
             order=order,
         )
-        count_qualifying(draft, posting.currency, posting.window, points)
-        return
-    _, issued, expires_at = available_key(key).split("/")
-    draft.credit(
-        "accrual",
-        posting.currency,
-        points,
-        from_bucket="issuance",
-        issued=issued,
-        expires_at=int(expires_at) or NEVER,
-        cause=reason,
-        order=order,
-    )
+        count_qualifying(draft, currency, posting.window, points)
+        judge(draft, currency, credited=points, window=posting.window)
+    else:
+        _, issued, expires_at = available_key(key).split("/")
+        draft.credit(
+            "accrual",
+            currency,
+            points,
+            from_bucket="issuance",
+            issued=issued,
+            expires_at=int(expires_at) or NEVER,
+            cause=reason,
+            order=order,
+        )
 
 
 def _reverse_qualifying(
@@ -336,7 +347,7 @@ def _reverse_qualifying(
         posting.currency,
         points,
         ("available", "issuance"),
-        lot_from=f"{posting.currency}/{posting.window}",
+        lot_from=window_lot(posting.currency, posting.window),
         cause=reason,
         order=order,
     )
@@ -350,12 +361,12 @@ def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     pending = [key for key, _ in posting.lots if key.count("/") > 2]
     left -= _from_lots(draft, pending, left, order, reason)
     own = [available_key(key) for key, _ in posting.lots]
-    pending_only = draft.program.currencies[posting.currency].shortfall == "pending_only"
+    pending_only = draft.program.currency(posting.currency).shortfall == "pending_only"
     if left and pending_only:
         draft.trace["forgiven"] = draft.trace.get("forgiven", 0) + left
         return left
     left -= _from_lots(draft, own, left, order, reason)
-    left -= _from_expired(draft, own, left, order, reason)
+    left -= _from_expired(draft, [*pending, *own], left, order, reason)
     left -= _from_others(draft, posting.currency, left, order, reason)
     if left:
         _shortfall(draft, posting.currency, left, order, reason)
@@ -428,7 +439,7 @@ def _from_others(draft: Draft, currency: str, points: int, order: str, reason: s
 
 def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: str) -> None:
     """What nobody has: owed by the member, or written off, by the currency's policy."""
-    if draft.program.currencies[currency].shortfall == "write_off":
+    if draft.program.currency(currency).shortfall == "write_off":
         draft.post(
             "write_off", currency, points, ("writeoff", "issuance"), cause=reason, order=order
         )
@@ -437,11 +448,15 @@ def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: str
     draft.owe(currency, points)
 
 
-def _give_back_limits(draft: Draft, posting: Posting, points: int, *, whole: bool) -> None:
-    """Gives limits and caps back to the period from which they were taken."""
-    for key, times, _ in posting.counters:
+def _recount(draft: Draft, was: Posting, now: Posting) -> None:
+    """Gives limits and caps back to the period from which they were taken: points as they are
+    reversed, and the time once nothing is left of the posting.
+    """
+    points = sum(now.reversed) - sum(was.reversed)
+    whole = (sum(now.reversed) == now.points) - (sum(was.reversed) == was.points)
+    for key, times, took in now.counters:
         past = ended_before(key.rpartition("/")[2], draft.today)
-        draft.count(key, -times if whole else 0, -points, past=past)
+        draft.count(key, -times * whole, -points if took else 0, past=past)
 
 
 def cancel_pending(draft: Draft, receipt: Receipt) -> None:
@@ -459,7 +474,7 @@ def cancel_pending(draft: Draft, receipt: Receipt) -> None:
         points = posting.points - sum(posting.reversed)
         if points:
             _from_lots(draft, [key], points, receipt.order, "not_delivered")
-            _give_back_limits(draft, posting, points, whole=True)
+            _recount(draft, posting, _reversed(posting, posting.allocated))
             gone[posting.currency] = gone.get(posting.currency, 0) + points
     draft.receipts[receipt.order] = _replace(receipt, postings=kept)
     if gone:
@@ -503,7 +518,9 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
 
 
 def lot_keys(receipt: Receipt, account_lots: Sequence[Lot]) -> list[str]:
-    """Lots that a refund of this receipt may need and that have left the working state."""
+    """Lots that a refund of this receipt may need and that have left the working state: those that
+    its points entered, and what they became.
+    """
     held = {lot.key for lot in account_lots}
-    named = {available_key(key) for posting in receipt.postings for key, _ in posting.lots}
-    return sorted(key for key in named - held if key.count("/") == 2)
+    entered = {key for posting in receipt.postings if not posting.window for key, _ in posting.lots}
+    return sorted((entered | {available_key(key) for key in entered}) - held)

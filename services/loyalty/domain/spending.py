@@ -13,7 +13,6 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.decision import Derived, IssuedReward
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.membership import forfeit
 from services.loyalty.domain.periods import expiry_at
 from services.loyalty.domain.refusal import Refusal
 
@@ -150,8 +149,6 @@ def transfer_in(draft: Draft, body: TransferReceived) -> None:
 
 def transfer_back(draft: Draft, body: TransferReturned) -> None:
     _land(draft, body.transfer, body.currency, body.lots)
-    if draft.status in ("closed", "erased", "merged"):
-        forfeit(draft)
 
 
 def _land(draft: Draft, transfer: str, currency: str, moved: list[TransferredLot]) -> None:

@@ -66,6 +66,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         redemption=(REFUSE, "account_stuck"),
         transfer=(REFUSE, "account_stuck"),
         adjustment=(REFUSE, "account_stuck"),
+        transfer_back=(PARK, "tick"),
     ),
 }
 """Per status and kind: decide, park (and what is awaited) or refuse (and the reason).
@@ -74,6 +75,10 @@ A suspended member goes on earning, because a purchase is a fact whatever the su
 be, but cannot spend. Refunds move money and are answered in every status: before the enrolment and
 while stuck they wait, after the end of an account they take back what the ledger still shows.
 """
+
+
+ENDED = frozenset({"closed", "merged", "erased"})
+"""Statuses of an account that holds no points any more: what reaches it is forfeited."""
 
 
 def verdict(status: str, kind: str) -> tuple[str, str]:

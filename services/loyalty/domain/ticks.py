@@ -7,9 +7,7 @@ from typing import Any
 
 from services.loyalty.domain import lots, refunds, tiers
 from services.loyalty.domain.accrual import accrue
-from services.loyalty.domain.activity import (
-    Tick,
-)
+from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
@@ -88,7 +86,9 @@ def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> str:
 
 def _give(draft: Draft, gift: Gift) -> None:
     for currency, points in gift.points.items():
-        accrue(draft, currency, points, cause=gift.id)
+        _, window = accrue(draft, currency, points, cause=gift.id)
+        if window:
+            tiers.judge(draft, currency, credited=points, window=window)
     if gift.points:
         draft.announce(
             "loyalty.points.accrued.v1",

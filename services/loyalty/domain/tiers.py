@@ -72,12 +72,12 @@ def base_level(program: Program) -> str:
     return program.tiers.levels[0].name if program.tiers else ""
 
 
-def judge(draft: Draft, *, credited: int, window: str) -> None:
+def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
     """Reaches the levels that a posting of ``credited`` points to ``window`` has made the balances
-    allow.
+    allow, where the currency is the one that counts for tiers.
     """
     tiers = draft.program.tiers
-    if tiers is None or not credited:
+    if tiers is None or currency != tiers.currency:
         return
     terms = qualifying(draft.program).window
     assert terms is not None
@@ -212,7 +212,7 @@ def fall(draft: Draft, at: Instant) -> None:
         for reach in draft.standing.reaches
         if reach.until > at and reach.level != draft.standing.level
     ]
-    if target > max((_rank(tiers, reach.level) for reach in live), default=0):
+    if target and target >= max((_rank(tiers, reach.level) for reach in live), default=0):
         until = after_span(at, tiers.new_level_kept, draft.tz)
         live.append(Reach(tiers.levels[target].name, at, until, "", "fell"))
     draft.standing = Standing(draft.standing.level, draft.standing.since, live)
@@ -289,8 +289,8 @@ def would_fall(program: Program, account: Account) -> bool:
 
 
 def close_windows(draft: Draft) -> None:
-    """Moves windows that no current or held-up window counts any more out of the working state, to
-    their rows.
+    """Moves windows that nothing counts any more out of the working state, to their rows: not
+    today's, nor what holds up the tier or will judge it, nor what pending points will enter.
     """
     tiers = draft.program.tiers
     if tiers is None:
@@ -308,6 +308,7 @@ def close_windows(draft: Draft) -> None:
         needed.add(window_of(draft, end - 1))
     if draft.standing.grace_until:
         needed.add(window_of(draft, draft.standing.grace_until - 1))
+    needed |= {lot.issued for lot in draft.lots if lot.currency == currency.name}
     counted = {
         key for window in needed for key in windows_counted(terms.kind, terms.months, window)
     }

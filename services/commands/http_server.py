@@ -25,13 +25,17 @@ def bind(host: str, port: int) -> socket.socket:
         Refusal: the address is not ours to listen on.
     """
     try:
-        return socket.create_server((host, port), backlog=512, family=_family(host))
+        listening = socket.create_server((host, port), backlog=512, family=_family(host))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise PortInUse(
                 f"port {port} of {host} is in use: choose another with --port or LOYALTY_HTTP_PORT"
             ) from error
         raise Refusal(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    # Connections inherit it. asyncio sets it by itself only on sockets that were made another way,
+    # and without it the second packet of an answer waits 40 ms for the first one's acknowledgement.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def _family(host: str) -> socket.AddressFamily:

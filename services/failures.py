@@ -47,6 +47,8 @@ _ENDINGS: dict[str, Ending] = {
     "services.failures.Refusal": REFUSED,
     "services.settings.SettingsRefused": USAGE,
     "services.embedded.EmbeddedPartFailed": REFUSED,
+    "services.demo.retail.BadFileError": USAGE,
+    "services.demo.stage.StageFailed": REFUSED,
     "services.loyalty.db.connect.DatabaseUnavailable": DATABASE,
     "services.loyalty.db.connect.SchemaBehind": SCHEMA,
     "services.loyalty.application.clock.ClockNotSet": USAGE,

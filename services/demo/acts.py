@@ -217,7 +217,7 @@ async def _refused(owner: asyncpg.Connection, place: tuple[str, int, int]) -> st
     try:
         await owner.execute(_FORGE, *place, FORGED)
     except asyncpg.PostgresError as error:
-        return str(error)
+        return str(error).splitlines()[0]  # the rest is detail and hint
     return ""
 
 

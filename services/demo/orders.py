@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from services.demo.retail import SHOP_ZONE, BadFileError, Row
+from services.demo.retail import SHOP_ZONE, BadFileError, Row, read_file
 from services.loyalty.domain.calendar import Instant, local_date
 
 MADE_UP = "made-up-"
@@ -88,6 +89,21 @@ class Tally:
     guest_lines_left_out: int = 0
     stock_write_offs_left_out: int = 0
     empty_lines_left_out: int = 0
+
+
+def read_sales(path: Path) -> tuple[list[Sale], Tally]:
+    """:func:`to_sales` of a file.
+
+    Raises:
+        BadFileError: the file is not one of invoice lines, or no member bought anything.
+    """
+    try:
+        sales, tally = to_sales(read_file(path))
+        if not tally.purchases:
+            raise BadFileError("no line of it was bought by a customer with an id")
+    except BadFileError as error:
+        raise BadFileError(f"{path}: {error}") from error
+    return sales, tally
 
 
 def to_sales(rows: Iterable[Row]) -> tuple[list[Sale], Tally]:

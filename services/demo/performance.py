@@ -18,9 +18,8 @@ import services.demo.data
 from services.commands.running import stop_on_signals
 from services.commands.wiring import start_logging
 from services.demo.acts import forge_an_entry, kill_a_worker
-from services.demo.orders import Sale, Tally, to_sales
+from services.demo.orders import Sale, Tally, read_sales
 from services.demo.playing import play
-from services.demo.retail import read_file
 from services.demo.script import acts
 from services.demo.show import show, show_acts, show_service
 from services.demo.stage import Stage, staged
@@ -43,8 +42,8 @@ async def perform(settings: Settings, options: Namespace) -> int:
         CancelledError: it was interrupted before it served.
     """
     start_logging(settings)
-    if settings.log_level == "INFO":  # which would tell of every batch of half a year
-        logging.getLogger().setLevel(logging.WARNING)
+    if settings.log_level == "INFO":  # which would tell of every batch and every piece of rubbish
+        logging.getLogger().setLevel(logging.ERROR)
     console = Console(stderr=options.json, highlight=False)
     async with stop_on_signals() as stop:
         serving = asyncio.Event()
@@ -67,7 +66,7 @@ async def _perform(
     began = time.monotonic()
     path = Path(options.data) if options.data else BUNDLED
     console.print(f"Reading {path.name}, starting PostgreSQL and a broker …", style="dim")
-    sales, tally = to_sales(read_file(path))
+    sales, tally = read_sales(path)
     port = 0 if options.once else settings.http_port
     async with staged(settings, sales[0].at, port=port) as stage:
         summary = await _played(stage, sales, tally, console)

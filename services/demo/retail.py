@@ -61,11 +61,8 @@ def read_file(path: Path) -> list[Row]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise BadFileError(f"{path}: {error.strerror or error}") from error
-    try:
-        return read_bytes(raw)
-    except BadFileError as error:
-        raise BadFileError(f"{path}: {error}") from error
+        raise BadFileError(error.strerror or str(error)) from error
+    return read_bytes(raw)
 
 
 def read_bytes(raw: bytes) -> list[Row]:

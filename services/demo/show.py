@@ -155,7 +155,8 @@ def _told_of_the_forger(act: Forged) -> list[str]:
     return [
         f"Somebody wants {act.forged_points:,} points instead of {act.points:,} for member"
         f" {act.member}. PostgreSQL refuses: {act.refused or 'no, it does not!'}",
-        f"A superuser switches the triggers off and does it all the same. verify finds: {act.found}",
+        "A superuser switches the triggers off and does it all the same.",
+        f"verify finds: {act.found}",
         f"Put back, the books are {'sound again' if act.sound_again else 'still wrong'}.",
     ]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.demo.orders import read_sales
 from services.demo.retail import BadFileError, read_bytes, read_file
 from services.loyalty.domain.calendar import from_datetime
 
@@ -102,4 +103,10 @@ def test_a_file_that_is_not_one_is_refused_clearly(raw: bytes, complaint: str) -
 
 def test_a_file_that_is_not_there_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match=r"nothing\.csv: No such file"):
-        read_file(tmp_path / "nothing.csv")
+        read_sales(tmp_path / "nothing.csv")
+
+
+def test_a_file_of_guests_alone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "guests.csv").write_text(HEADER + LINE.replace("17850", ""))
+    with pytest.raises(BadFileError, match=r"guests\.csv: no line of it was bought by a customer"):
+        read_sales(tmp_path / "guests.csv")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 from rich import box
 from rich.console import Console, Group
 from rich.panel import Panel
@@ -172,27 +173,34 @@ def _act(title: str, told: Sequence[str], *, passed: bool) -> Panel:
 
 async def show_service(console: Console, stage: Stage) -> None:
     """Says where HTTP is served, and three requests to paste."""
-    member = await stage.owner.fetchval(_SPENDER) or "17850"
+    reward = min((r for r in stage.program.rewards.values() if r.cost), key=lambda r: r.cost)
+    member = await stage.owner.fetchval(_SPENDER, reward.currency) or "17850"
     place = f"{stage.url}/v1/members/{member}"
-    bearer = f"-H 'Authorization: Bearer {stage.key}'"
-    requests = (
-        f"curl -s {bearer} {place}",
-        f"curl -s {bearer} '{place}/entries?limit=3'",
-        f"curl -s {bearer} -H 'Idempotency-Key: my-first' -H 'Content-Type: application/json'"
-        f' -d \'{{"reward": "five-off"}}\' {place}/redemptions',
+    curl = f"curl -s -H 'Authorization: Bearer {stage.key}'"
+    body = msgspec.json.encode({"reward": reward.id}).decode()
+    asked = f"-H 'Idempotency-Key: my-first' -H 'Content-Type: application/json' -d '{body}'"
+    told = (
+        "",
+        f"The service is still there, on the morning after the last day: {stage.url}/docs",
+        f"A key that opens everything: {stage.key}",
+        "Three requests to paste:",
+        f"{curl} {place}",
+        f"{curl} '{place}/entries?limit=3'",
+        f"{curl} {asked} {place}/redemptions",
     )
-    console.print(f"\nThe service is still there, at the evening of the last day: {stage.url}/docs")
-    console.print(f"A key for it (it opens everything): {stage.key}\nTo paste:\n")
-    for request in requests:
-        console.print(request, soft_wrap=True)
-        console.print()
+    for line in told:
+        console.print(line, soft_wrap=True)
     console.print("Ctrl-C ends it, and nothing stays behind.", style="dim")
 
 
 _SPENDER = """
-SELECT member_id FROM ledger WHERE kind = 'redemption' GROUP BY member_id
-ORDER BY sum(points) DESC, member_id LIMIT 1
+SELECT member_id FROM ledger WHERE currency = $1 GROUP BY member_id
+HAVING bool_or(kind = 'redemption')
+ORDER BY sum(points * ((to_bucket = 'available')::int - (from_bucket = 'available')::int)) DESC,
+    member_id
+LIMIT 1
 """
+"""Who has spent points and has the most of them left."""
 
 
 def _table(title: str, unit: str) -> Table:

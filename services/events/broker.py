@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
 
 from services.events.halt import BrokerUnavailable
 
@@ -112,6 +113,26 @@ async def stop(client: Any) -> None:
         await asyncio.wait_for(closing, STOP_S)
     except (TimeoutError, KafkaError, OSError) as error:
         log.warning("kafka client dropped instead of stopped: %s", one_line(error))
+
+
+async def partitions_of(reader: Any, topics: Iterable[str]) -> list[TopicPartition]:
+    """All partitions of topics, assigned to the reader; it must seek before it fetches."""
+    firsts = [TopicPartition(topic, 0) for topic in topics]
+    _assign(reader, firsts)
+    await reader.beginning_offsets(firsts)  # which fetches what is known of the topics
+    places = [
+        TopicPartition(first.topic, number)
+        for first in firsts
+        for number in sorted(reader.partitions_for_topic(first.topic) or ())
+    ]
+    _assign(reader, places)
+    return places
+
+
+def _assign(reader: Any, places: list[TopicPartition]) -> None:
+    reader.assign(places)
+    for place in places:  # at once, or it would look for committed offsets
+        reader.seek(place, 0)
 
 
 def one_line(error: BaseException) -> str:

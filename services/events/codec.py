@@ -119,10 +119,11 @@ def voided_bytes(
     source: str = SOURCE,
 ) -> bytes:
     """The event that takes back all events of a member beyond ``after_seq`` in the incarnation
-    ``voided``. Its n is -1, before everything that the new incarnation says of that seq.
+    ``voided``. Its n counts back to that one, so it comes before everything that the new
+    incarnation says of that seq.
     """
     data = f'{{"incarnation":{voided},"after_seq":{after_seq}}}'
-    origin = EventId(incarnation, member, after_seq, -1)
+    origin = EventId(incarnation, member, after_seq, voided - incarnation)
     return event_bytes(origin, VOIDED, at, data, source=source)
 
 

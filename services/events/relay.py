@@ -17,11 +17,16 @@ from services.events import outbox
 from services.events.broker import Kafka, one_line, started
 from services.events.codec import SOURCE
 from services.events.database import Database, closed
-from services.events.halt import BrokerUnavailable, Halted, WatermarkDiffers
+from services.events.halt import BrokerUnavailable, Halted
 from services.events.outbox import Row, Standing
 from services.events.publishing import outgoing, send_batch
 from services.events.stopping import GRACE_S, pause, unless_stopped
-from services.events.watermark import Watermark, check_standing, lost_batch, read_watermark
+from services.events.watermark import (
+    Watermark,
+    check_claimed,
+    check_standing,
+    read_watermark,
+)
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +106,7 @@ class Relay:
                 held = await outbox.take_ownership(connection, self._owner)
                 mark = await read_watermark(self._kafka)
                 check_standing(mark, held)
+                await check_claimed(connection, mark, held)
                 log.info("relay leads: incarnation=%d batch=%d", held.incarnation, held.n)
                 rows = await self._unsettled(connection, held, mark)
                 await self._publish(connection, producer, held, rows, stop)
@@ -115,17 +121,11 @@ class Relay:
     async def _unsettled(
         self, connection: Any, held: Standing, mark: Watermark | None
     ) -> Sequence[Row]:
-        """The batch that was claimed and never sent; one that Kafka has is deleted instead.
-
-        Raises:
-            WatermarkDiffers: the batch was sent and deleted, yet Kafka does not have it.
-        """
+        """The batch that was claimed and never sent; one that Kafka has is deleted instead."""
         rows = await outbox.claimed(connection, held.n)
         if held.n == (mark.n if mark else 0):
             await outbox.delete(connection, held.n, rows)
             return ()
-        if not rows:
-            raise WatermarkDiffers(lost_batch(held))
         log.info("sent again: batch=%d rows=%d", held.n, len(rows))
         return rows
 

@@ -122,9 +122,15 @@ def _difference(mark: Watermark | None, *, oldest: Standing, newest: Standing) -
     return ""
 
 
-def lost_batch(held: Standing) -> str:
-    """What the operator reads when Kafka lacks the last batch, which was sent and deleted."""
-    return _say(Watermark(held.incarnation, held.n - 1), held, "Kafka has lost what was published")
+async def check_claimed(connection: Any, mark: Watermark | None, held: Standing) -> None:
+    """Checks that the last batch, where Kafka lacks it, still waits to be sent.
+
+    Raises:
+        WatermarkDiffers: it was sent and deleted, so Kafka lost it.
+    """
+    if held.n != (mark.n if mark else 0) and not await outbox.claimed(connection, held.n):
+        seen = Watermark(held.incarnation, held.n - 1)
+        raise WatermarkDiffers(_say(seen, held, "Kafka has lost what was published"))
 
 
 def _say(seen: Watermark, held: Standing, meaning: str) -> str:

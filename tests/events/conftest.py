@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
-from aiokafka.structs import TopicPartition
 
-from services.events.broker import Kafka, started
+from services.events.broker import Kafka, partitions_of, started
 from services.events.consumer import Worker
 from services.events.database import Database, closed
 from services.events.lane import WorkerOptions
@@ -44,15 +43,23 @@ async def kafka(kafka_bootstrap: str) -> Kafka:
 
 
 async def recreate_topics(kafka: Kafka) -> None:
-    names = {topic.name for topic in TOPICS}
+    await _delete(kafka, {topic.name for topic in TOPICS})
+    await ensure_topics(kafka, partitions=PARTITIONS, replication=1)
+
+
+async def recreate_topic(kafka: Kafka, name: str) -> None:
+    await _delete(kafka, {name})
+    await ensure_topics(kafka, partitions=PARTITIONS, replication=1)
+
+
+async def _delete(kafka: Kafka, names: set[str]) -> None:
     async with started(kafka, kafka.admin()) as admin:
         await admin.delete_topics(sorted(names.intersection(await admin.list_topics())))
-    for _ in range(200):
-        async with started(kafka, kafka.admin()) as admin:
-            if not names.intersection(await admin.list_topics()):
-                break
-        await asyncio.sleep(0.05)
-    await ensure_topics(kafka, partitions=PARTITIONS, replication=1)
+
+        async def gone() -> bool:
+            return not names.intersection(await admin.list_topics())
+
+        await until(gone)
 
 
 @pytest.fixture
@@ -111,12 +118,7 @@ class Shop:
         """All committed records of a topic, partition by partition."""
         records: list[Any] = []
         async with started(self.kafka, self.kafka.reader()) as reader:
-            await reader.topics()
-            numbers = reader.partitions_for_topic(topic)
-            places = [TopicPartition(topic, number) for number in sorted(numbers)]
-            reader.assign(places)
-            for place in places:
-                reader.seek(place, 0)
+            places = await partitions_of(reader, [topic])
             ends = await reader.end_offsets(places)
             for place in places:
                 while await reader.position(place) < ends[place]:

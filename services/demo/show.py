@@ -20,7 +20,7 @@ from services.demo.summary import Books, Points, Summary
 def show(console: Console, summary: Summary) -> None:
     """Prints every figure of the summary but the two acts."""
     books = summary.books
-    console.print(Panel(_headline(summary), title="Half a year at the gift shop", box=box.ROUNDED))
+    console.print(Panel(_headline(summary), title="What was played", box=box.ROUNDED))
     console.print(_tiers(books))
     for name, points in books.points.items():
         console.print(_points(name, points, books.issued_by_cause.get(name, {})))

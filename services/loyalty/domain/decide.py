@@ -8,6 +8,7 @@ parked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from sys import intern
 from typing import Any
 
 from services.loyalty.domain import membership, purchases, spending, tiers
@@ -205,7 +206,8 @@ def _stuck(draft: Draft, body: Stuck) -> None:
 def _unstuck(draft: Draft, _: Unstuck) -> None:
     if draft.account.status != "stuck":
         raise Refusal("not_stuck")
-    draft.status, draft.stuck_from = draft.account.stuck_from, ""
+    # msgspec knows a default by identity, and a text that was read is another object
+    draft.status, draft.stuck_from = intern(draft.account.stuck_from), ""
 
 
 _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {

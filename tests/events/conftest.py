@@ -23,7 +23,7 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.db import connect
 from services.loyalty.db.session import PgSession
 from tests.events.messages import NOW
-from tests.postgres import Database as TestDatabase
+from tests.postgres import Database as OwnDatabase
 
 PROGRAMME = Path(__file__).parents[2] / "contracts/programs/gift-shop.yaml"
 PARTITIONS = 4
@@ -63,7 +63,7 @@ async def _delete(kafka: Kafka, names: set[str]) -> None:
 
 
 @pytest.fixture
-async def books(database: TestDatabase) -> Database:
+async def books(database: OwnDatabase) -> Database:
     """The database of one test, in which the bundled programme is published."""
     async with connect.connected(database.owner_url, purpose="test", role=None) as owner:
         await owner.execute(_PUBLISH, PROGRAMME.read_text())
@@ -128,7 +128,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(kafka: Kafka, books: Database, database: TestDatabase) -> Shop:
+def shop(kafka: Kafka, books: Database, database: OwnDatabase) -> Shop:
     return Shop(kafka, books, database.owner_url)
 
 

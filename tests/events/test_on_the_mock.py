@@ -1,0 +1,49 @@
+"""The edge on the in-process broker, which a first try uses: one worker, one relay."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+
+import pytest
+
+from services.embedded import MockBroker
+from services.events.broker import Kafka
+from services.events.database import Database
+from services.events.topics import EVENTS, MEMBERS, partition_counts
+from services.events.watermark import Watermark, read_watermark
+from tests.events.conftest import PARTITIONS, Shop, recorded, running, until
+from tests.events.messages import NOW, enrolled
+from tests.postgres import Database as OwnDatabase
+
+
+@pytest.fixture
+async def mock_shop(books: Database, database: OwnDatabase) -> AsyncIterator[Shop]:
+    with closing(MockBroker(partition_counts(PARTITIONS))) as broker:
+        kafka = Kafka({"bootstrap_servers": broker.bootstrap}, real=False)
+        yield Shop(kafka, books, database.owner_url)
+
+
+async def test_what_comes_in_is_recorded_and_goes_out_again(mock_shop: Shop) -> None:
+    shop, members = mock_shop, [f"m{number}" for number in range(30)]
+
+    async def drained() -> bool:
+        return bool(await shop.value("SELECT count(*) FROM outbox") == 0)
+
+    async with running(shop.worker()), running(shop.relay()):
+        await shop.produce(MEMBERS, *[(member, enrolled(member)) for member in members])
+        await recorded(shop, len(members))
+        await until(drained)
+
+        async def read_to_now() -> bool:
+            oldest = await shop.value("SELECT extract(epoch FROM min(read_to)) FROM position")
+            return bool(oldest and int(oldest) == NOW // 1_000_000)
+
+        await until(read_to_now)
+    events = await shop.read(EVENTS)
+    assert {event.key.decode() for event in events} == set(members)
+    mark = await read_watermark(shop.kafka)
+    assert mark == Watermark(1, await shop.value("SELECT n FROM relay"))
+    async with running(shop.relay()) as relay:
+        assert not relay.done()
+    assert len(await shop.read(EVENTS)) == len(events)

@@ -16,6 +16,7 @@ from services.events.halt import BreakerOpen, Fenced, PositionLost
 from services.events.topics import MEMBERS, PURCHASES
 from services.loyalty.application import batch
 from services.loyalty.domain.calendar import DAY, HOUR, MINUTE
+from services.loyalty.domain.decide import decide
 from tests.events.conftest import PARTITIONS, Shop, recorded, recreate_topics, running, until
 from tests.events.messages import NOW, enrolled, event, purchased
 
@@ -128,8 +129,6 @@ async def test_a_purchase_that_was_read_before_its_enrolment_is_not_parked_in_on
 async def test_a_message_on_which_a_decision_fails_is_found_among_many(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decide = batch.decide
-
     def fails(program: Any, account: Any, activity: Any, facts: Any) -> Any:
         if getattr(activity.body, "order", "") in ("o-m3", "o-m11"):
             raise ZeroDivisionError("secret contents")

@@ -109,7 +109,8 @@ async def test_a_crash_after_kafka_committed_and_before_the_delete_doubles_nothi
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = await record(shop, 5, range(1, 4))
-    delete, crashes = outbox.delete, []
+    delete = outbox.delete
+    crashes: list[int] = []
 
     async def crashes_once(*arguments: Any) -> None:
         if not crashes:
@@ -131,7 +132,8 @@ async def test_a_crash_before_kafka_committed_sends_the_same_batch_again(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     count = await record(shop, 5, range(1, 4))
-    send, crashes = publishing.send_batch, []
+    send = publishing.send_batch
+    crashes: list[int] = []
 
     async def crashes_once(producer: Any, held: Standing, records: Any) -> None:
         if held.n == 2 and not crashes:
@@ -156,7 +158,8 @@ async def test_a_commit_that_went_through_unheard_doubles_nothing(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = await record(shop, 5, range(1, 4))
-    send, crashes = publishing.send_batch, []
+    send = publishing.send_batch
+    crashes: list[int] = []
 
     async def unheard(producer: Any, held: Standing, records: Any) -> None:
         await send(producer, held, records)

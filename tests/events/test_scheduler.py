@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from aiokafka.structs import TopicPartition
 
 from services.events import position
 from services.events.database import Database, closed
@@ -134,7 +135,7 @@ async def test_schedulers_side_by_side_tick_every_account_once(
 
 
 async def test_positions_are_read_only_forwards(books: Database, connection: Any) -> None:
-    place = position.TopicPartition(PURCHASES, 0)
+    place = TopicPartition(PURCHASES, 0)
     held = (await position.acquire(connection, {place: 0}, {place: 9}))[place]
     for read_to in (NOW, NOW - DAY):
         await position.advance(connection, [position.Advance(held, 0, read_to, 0)])

@@ -250,7 +250,7 @@ class MockBroker:
         if not self._client:
             raise EmbeddedPartFailed(f"the broker does not start: {reason.value.decode()}")
         self._cluster = self._rdkafka.rd_kafka_handle_mock_cluster(self._client)
-        # Nobody else will join: the three seconds that a group waits for more members are for nothing.
+        # Nobody else will join: a group need not wait three seconds for more members.
         self._rdkafka.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         for topic, partitions in topics.items():
             self._rdkafka.rd_kafka_mock_topic_create(self._cluster, topic.encode(), partitions, 1)

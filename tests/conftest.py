@@ -30,7 +30,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test that needs the real thing does not pass for tested on a stand-in."""
-    parts = {"real_postgres": item.config.stash[POSTGRES], "real_kafka": item.config.stash[KAFKA]}
+    parts: dict[str, PostgresSource | KafkaSource] = {
+        "real_postgres": item.config.stash[POSTGRES],
+        "real_kafka": item.config.stash[KAFKA],
+    }
     for marker, source in parts.items():
         if item.get_closest_marker(marker) and not source.real:
             reason = f"{marker}: there is {source.described}"

@@ -10,7 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +122,7 @@ class KafkaServer:
         self._guarded.stop()
 
 
-def _options(port: int, controller_port: int, *, host: str) -> Mapping[str, object]:
+def _options(port: int, controller_port: int, *, host: str) -> dict[str, object]:
     """A node that serves tests: quick to rebalance, few internal partitions, no surprise topics."""
     return {
         "process.roles": "broker,controller",

@@ -1,4 +1,4 @@
-"""Proving the books from the command line."""
+"""Proving the books, and going on after a restore, from the command line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from services.commands import wiring
+from services.events import recover as recovery
 from services.failures import BOOKS
 from services.loyalty.db.connect import Limits, connected
 from services.loyalty.db.migrate import require_schema
@@ -37,6 +38,24 @@ async def verify(settings: Settings, options: Namespace) -> int:
         return 0
     print(f"loyalty: the books do not verify: {verdict.first}", file=sys.stderr)
     return BOOKS.code
+
+
+async def recover(settings: Settings, options: Namespace) -> None:
+    """Begins a new incarnation where Kafka and the database disagree."""
+    del options
+    wiring.start_logging(settings)
+    database, kafka = wiring.database(settings), wiring.kafka(settings)
+    async with connected(settings.database_url, purpose="recover") as connection:
+        await require_schema(connection)
+    done = await recovery.recover(kafka, database, wiring.clock(settings))
+    if done is None:
+        print("Kafka and the database agree: there is nothing to recover.")
+        return
+    print(
+        f"Incarnation {done.incarnation} begins after batch {done.last_batch}:"
+        f" {done.voided:,} members were told that events are void, and {done.kept:,} events"
+        " that were published before are not sent again. Start serve, work, relay and schedule."
+    )
 
 
 def _in_words(verdict: Verdict) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -16,7 +17,7 @@ DRAIN_S = 8.0
 
 HEARTBEAT_S = 5.0
 
-Part = Callable[[asyncio.Event], Awaitable[None]]
+Part = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 """Something that runs until the event is set, then finishes what it has begun and returns."""
 
 
@@ -27,9 +28,7 @@ async def run_until_stopped(parts: Mapping[str, Part], *, heartbeat: Path | None
         Exception: what the first part to fail raised, after the others have stopped.
     """
     async with stop_on_signals() as stop, _beating(heartbeat):
-        running = {
-            asyncio.create_task(_run(part, stop), name=name): name for name, part in parts.items()
-        }
+        running = {asyncio.create_task(part(stop)): name for name, part in parts.items()}
         stopping = asyncio.create_task(stop.wait())
         try:
             await asyncio.wait({stopping, *running}, return_when=asyncio.FIRST_COMPLETED)
@@ -40,10 +39,6 @@ async def run_until_stopped(parts: Mapping[str, Part], *, heartbeat: Path | None
     for task in running:
         if not task.cancelled() and (error := task.exception()):
             raise error
-
-
-async def _run(part: Part, stop: asyncio.Event) -> None:
-    await part(stop)
 
 
 async def _drained(running: Mapping[asyncio.Task[None], str]) -> None:

@@ -2,9 +2,9 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+FITS := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
-	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-	&& echo $$p && break; done)
+	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -54,5 +54,6 @@ $(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
 
 .PHONY: python-is-there
 python-is-there:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed, and none was found." \
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(FITS)' 2>/dev/null || { \
+		echo "Python 3.11 or newer with its venv module is needed$(if $(PYTHON),; $(PYTHON) is not that)." \
 		"Name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }

@@ -1,0 +1,273 @@
+"""Storage in memory: the port to storage as :mod:`services.loyalty.db.session` implements it.
+
+It keeps the very rows that PostgreSQL would get, so that what is read back has gone through its
+text, and it never waits: :func:`settled` runs a use case to its end without an event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from hashlib import sha256
+from itertools import groupby
+from typing import Any, TypeVar
+
+from services.loyalty.application.store import AlreadyRecorded, Loaded, Write
+from services.loyalty.db.rows import Row, Rows, rows_of
+from services.loyalty.domain.account import Account, decode_account, encode_account
+from services.loyalty.domain.activity import AnyBody, decode_body
+from services.loyalty.domain.calendar import Instant, from_datetime
+from services.loyalty.domain.chain import GENESIS
+from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.receipt import Receipt, decode_receipt
+
+T = TypeVar("T")
+
+
+def settled(use_case: Coroutine[Any, Any, T]) -> T:
+    """What a use case comes to on a store that never makes it wait."""
+    try:
+        use_case.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    raise AssertionError("a fake store never waits")
+
+
+@dataclass(slots=True)
+class Stored:
+    """An account's row."""
+
+    version: int
+    state: str
+    head: bytes
+    due_at: Instant | None
+
+
+@dataclass(slots=True)
+class Profile:
+    """A member's profile."""
+
+    hmac_key: bytes
+    born_on: date | None = None
+    born_set_at: Instant = 0
+    language: str | None = None
+
+
+@dataclass
+class FakeStore:
+    """All committed rows. Sessions of one store see each other's commits and heed their locks."""
+
+    now: Instant | None = None
+    programs: list[tuple[int, Instant, str]] = field(default_factory=list)
+    accounts: dict[str, Stored] = field(default_factory=dict)
+    profiles: dict[str, Profile] = field(default_factory=dict)
+    journal: dict[tuple[str, int], Row] = field(default_factory=dict)
+    ledger: list[Row] = field(default_factory=list)
+    outbox: list[Row] = field(default_factory=list)
+    receipts: dict[tuple[str, str], str] = field(default_factory=dict)
+    lots: dict[tuple[str, str], LotTotals] = field(default_factory=dict)
+    history: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    levels: list[Row] = field(default_factory=list)
+    parked: dict[tuple[str, int], tuple[str, Instant]] = field(default_factory=dict)
+    rewards: list[Row] = field(default_factory=list)
+    recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    locks: dict[str, FakeSession] = field(default_factory=dict)
+
+    def account(self, member: str) -> Account:
+        """The working state as it is stored."""
+        return decode_account(self.accounts[member].state)
+
+    def entries(self, member: str) -> dict[int, list[LedgerEntry]]:
+        """The member's ledger by journal seq."""
+        own = [row for row in self.ledger if row[0] == member]
+        by_seq = groupby(own, key=lambda row: int(row[1]))
+        return {seq: [LedgerEntry(*row[3:]) for row in rows] for seq, rows in by_seq}
+
+    def apply(self, rows: Rows) -> None:
+        """Makes rows visible, all at once."""
+        for row in rows.account:
+            stored = self.accounts[row[0]]
+            assert stored.version == row[1], "accounts changed although locked"
+            due_at = None if row[5] is None else from_datetime(row[5])
+            self.accounts[row[0]] = Stored(row[1] + 1, row[7], row[6], due_at)
+        for row in rows.journal:
+            self.journal[row[0], row[1]] = row
+            if row[12] is not None:
+                self.recorded[row[0], row[12]] = row[13]
+        self.ledger += rows.ledger
+        self.outbox += rows.outbox
+        for member, order, doc in (*rows.receipt, *rows.new_receipt):
+            self.receipts[member, order] = doc
+        for member, key, *more in rows.lot:
+            was = self.lots.get((member, key), LotTotals())
+            self.lots[member, key] = LotTotals(
+                was.taken_in + more[0], was.expired + more[1], was.reclaimed + more[2]
+            )
+        for member, key, times, points in rows.history:
+            self.history[member, key] = [times, points]
+        self.levels += rows.tier_history
+        for member, seq, _, _, occurred_at, body in rows.parked:
+            self.parked[member, seq] = (body, from_datetime(occurred_at))
+        for member, seq in rows.unparked:
+            del self.parked[member, seq]
+        self.rewards += rows.issued_reward
+        self._profiles(rows)
+
+    def _profiles(self, rows: Rows) -> None:
+        for member, born_on, set_at, language in rows.profile:
+            held = self.profiles.get(member)
+            if held is None:
+                continue  # erased
+            if born_on is not None and born_on != held.born_on:
+                held.born_on, held.born_set_at = born_on, from_datetime(set_at)
+            held.language = language or held.language
+        for (member,) in rows.erased_profile:
+            self.profiles.pop(member, None)
+
+
+class FakeSession:
+    """:class:`~services.loyalty.application.store.Session` on a :class:`FakeStore`."""
+
+    def __init__(self, store: FakeStore) -> None:
+        self.store = store
+        self._staged: list[Rows] | None = None
+
+    async def now(self) -> Instant | None:
+        return self.store.now
+
+    async def open_accounts(self, members: Sequence[str]) -> None:
+        assert self._staged is None, "accounts are opened in their own commit"
+        for member in sorted(set(members)):
+            if member not in self.store.accounts:
+                state = encode_account(Account()).decode()
+                self.store.accounts[member] = Stored(0, state, GENESIS, None)
+                self.store.profiles[member] = Profile(sha256(member.encode()).digest())
+
+    async def load_accounts(self, members: Sequence[str]) -> dict[str, Loaded]:
+        return {member: self._loaded(member) for member in members if member in self.store.accounts}
+
+    def _loaded(self, member: str) -> Loaded:
+        stored = self.store.accounts[member]
+        profile = self.store.profiles.get(member, Profile(b""))
+        return Loaded(
+            member,
+            stored.version,
+            decode_account(stored.state),
+            stored.head,
+            stored.due_at,
+            profile.hmac_key,
+            profile.born_on,
+            profile.born_set_at,
+        )
+
+    async def load_receipts(
+        self, orders: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Receipt]:
+        docs = self.store.receipts
+        return {order: decode_receipt(docs[order]) for order in orders if order in docs}
+
+    async def load_lots(self, lots: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LotTotals]:
+        return {key: self.store.lots[key] for key in lots if key in self.store.lots}
+
+    async def load_history(
+        self, keys: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], list[int]]:
+        return {key: list(self.store.history[key]) for key in keys if key in self.store.history}
+
+    async def load_levels(
+        self, moments: Sequence[tuple[str, Instant]]
+    ) -> dict[tuple[str, Instant], str]:
+        found = {}
+        for member, at in moments:
+            held = [
+                (since, seq, level)
+                for who, since, seq, level in self.store.levels
+                if who == member and from_datetime(since) <= at
+            ]
+            if held:
+                found[member, at] = max(held)[2]
+        return found
+
+    async def load_parked(
+        self, members: Sequence[str]
+    ) -> dict[tuple[str, int], tuple[AnyBody, Instant]]:
+        return {
+            key: (decode_body(body), at)
+            for key, (body, at) in self.store.parked.items()
+            if key[0] in members
+        }
+
+    async def find_recorded(
+        self, events: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], bytes]:
+        recorded = self.store.recorded
+        return {event: recorded[event] for event in events if event in recorded}
+
+    def transaction(self) -> AbstractAsyncContextManager[None]:
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        assert self._staged is None, "transactions do not nest"
+        self._staged = []
+        try:
+            yield
+            for rows in self._staged:
+                self.store.apply(rows)
+        finally:
+            self._staged = None
+            for member in [m for m, holder in self.store.locks.items() if holder is self]:
+                del self.store.locks[member]
+
+    async def lock_accounts(self, members: Iterable[str]) -> dict[str, int]:
+        assert self._staged is not None, "locks live as long as their transaction"
+        versions = {}
+        for member in sorted(members):
+            holder = self.store.locks.setdefault(member, self)
+            assert holder is self, "a fake cannot wait for a lock"
+            if member in self.store.accounts:
+                versions[member] = self.store.accounts[member].version
+        return versions
+
+    async def lock_due(self, until: Instant, limit: int) -> dict[str, Loaded]:
+        due = sorted(
+            (stored.due_at, member)
+            for member, stored in self.store.accounts.items()
+            if stored.due_at is not None and stored.due_at <= until
+        )
+        free = [member for _, member in due if self.store.locks.get(member, self) is self][:limit]
+        await self.lock_accounts(free)
+        return {member: self._loaded(member) for member in free}
+
+    async def latest_program_version(self) -> int:
+        return max((number for number, _, _ in self.store.programs), default=0)
+
+    async def load_programs(self, after: int) -> list[tuple[int, Instant, str]]:
+        return [version for version in self.store.programs if version[0] > after]
+
+    async def write(self, writes: Sequence[Write]) -> None:
+        if not writes:
+            return
+        assert self._staged is not None, "Decisions are recorded in a transaction"
+        rows = rows_of(sorted(writes, key=lambda write: write.loaded.member))
+        new = {(row[0], row[12]) for row in rows.journal if row[12] is not None}
+        orders = {(member, order) for member, order, _ in rows.new_receipt}
+        if new & self.store.recorded.keys() or orders & self.store.receipts.keys():
+            raise AlreadyRecorded
+        self._staged.append(rows)
+
+
+def events_of(store: FakeStore, member: str) -> Iterator[tuple[int, str, str | None, str]]:
+    """What went out about a member, in the order of the outbox: seq, type, target and data."""
+    for who, seq, _, _, _, kind, target, data in store.outbox:
+        if who == member:
+            yield seq, kind, target, data
+
+
+def moment(row: Row, column: int) -> Instant:
+    """A time of a journal row as an instant."""
+    return from_datetime(row[column])

@@ -1,0 +1,252 @@
+"""Programmes rich in moments, and all that may happen to members under them, for hypothesis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from hypothesis import strategies as st
+
+from services.loyalty.domain.activity import (
+    Adjusted,
+    Amended,
+    AnyBody,
+    Cancelled,
+    Delivered,
+    Engaged,
+    Enrolled,
+    Line,
+    ProfileUpdated,
+    Purchased,
+    RedemptionRequested,
+    Refunded,
+    RefundLine,
+    Segmented,
+    StatusChanged,
+    TransferRequested,
+)
+from services.loyalty.domain.calendar import DAY
+from services.loyalty.domain.program import (
+    Boost,
+    Boosts,
+    Cap,
+    Currency,
+    Expiry,
+    Filter,
+    Gift,
+    Limit,
+    Pending,
+    Program,
+    Reward,
+    Span,
+    Window,
+)
+from tests.loyalty.domain import shop
+from tests.loyalty.domain.shop import at, end_of_month, programme, rate, rule, tiers
+
+START = at("2010-12-01 00:00")
+MEMBERS = ("ada", "bob")
+
+_RULES = (
+    rule("base", give={"points": rate(), "status": rate()}),
+    rule(
+        "coins",
+        give={"coins": rate(1, 150)},
+        round="half_up",
+        per="line",
+        filter=Filter(exclude_category=frozenset({"post"})),
+    ),
+    rule(
+        "big",
+        give={"points": 250},
+        min_spend={"GBP": 400_00},
+        limit=Limit("month", times=2),
+        on_refund="revoke",
+    ),
+    rule("loyal", give={"points": 7}, on_refund="keep", filter=Filter(tier=frozenset({"silver"}))),
+    rule("some", give={"points": rate(3)}, limit=Limit("week", points=900), on_refund="prorate"),
+    rule("vips", give={"points": 30}, filter=Filter(segment=frozenset({"vip"}))),
+    rule("review", "engagement", give={"points": 50}, of="product.reviewed", limit=Limit("day", 1)),
+    rule("welcome", "enrolled", give={"points": 100}),
+)
+_MORE = {
+    "boosts": Boosts(
+        (
+            Boost("gold-double", {"points": (2, 1)}, Filter(tier=frozenset({"gold"}))),
+            Boost("toys", {"points": (3, 2), "coins": (3, 2)}, Filter(category=frozenset({"toy"}))),
+        ),
+        "add",
+        frozenset({"base", "coins", "big"}),
+    ),
+    "gifts": (
+        Gift("birthday", "birthday", {"points": 200}, ("card",), member_for=Span(days=30)),
+        Gift("anniversary", "anniversary", {"points": 100, "status": 60}),
+    ),
+    "caps": (Cap("points", 4000, "purchase"), Cap("points", 9000, "month")),
+    "rewards": {"five": Reward("five", 500, "points"), "sweet": Reward("sweet", 40, "coins")},
+    "transfers": True,
+    "wait": Span(days=20),
+    "exclude": Filter(category=frozenset({"post"})),
+}
+
+
+def _coins(**terms: object) -> Currency:
+    return Currency("coins", **terms)  # type: ignore[arg-type]  # passed on as they are
+
+
+def monthly() -> Program:
+    """Rolling tiers with grace; coins wait for their delivery and may expire before it."""
+    return programme(
+        *_RULES,
+        shop.points(pending=Pending(Span(days=14)), expiry=end_of_month(3, notices=(30, 7))),
+        _coins(
+            pending=Pending(until_delivered=True, cancel_after=Span(days=40)),
+            expiry=Expiry(Span(days=30), at="exact", notices=(5,)),
+            shortfall="write_off",
+        ),
+        tiers(grace=Span(days=15), warn_days=(30,)),
+        holds_from=START,
+        **_MORE,
+    )
+
+
+def yearly() -> Program:
+    """Calendar-year tiers whose points count once they are available; falls go to what is left."""
+    return programme(
+        *_RULES,
+        shop.points(
+            pending=Pending(Span(days=3), exact=True),
+            expiry=Expiry(Span(months=1), "activated", "exact", (3,)),
+            late=Span(days=10),
+        ),
+        _coins(
+            pending=Pending(until_delivered=True, cancel_after=Span(days=40)),
+            expiry=Expiry(Span(months=2), "activated", "end_of_month"),
+            shortfall="pending_only",
+        ),
+        shop.status(
+            Window("calendar_year"), pending=Pending(Span(days=14)), counts="when_activated"
+        ),
+        tiers(kept_until="end_of_next_window", fall="to_qualified", warn_days=(60, 10)),
+        holds_from=START,
+        **_MORE,
+    )
+
+
+def personal() -> Program:
+    """Tiers by the member's own year; nothing waits; what a refund undid stays to the review."""
+    return programme(
+        *_RULES,
+        shop.points(expiry=Expiry(Span(days=20), at="exact", notices=(1,))),
+        _coins(),
+        shop.status(Window("member_year")),
+        tiers(kept=Span(days=25), new_level_kept=Span(days=10), refund="at_end", warn_days=(5,)),
+        holds_from=START,
+        **_MORE,
+    )
+
+
+PROGRAMMES = (monthly(), yearly(), personal())
+
+
+def changed(program: Program) -> Program:
+    """The version after it: nothing waits, life is short, and several rules are gone."""
+    assert program.tiers is not None
+    return replace(
+        program,
+        version=2,
+        holds_from=START + 50 * DAY,
+        caps=(),
+        gifts=program.gifts[:1],
+        rules_by_event={**program.rules_by_event, "purchase": _RULES[:3]},
+        currencies={
+            **program.currencies,
+            "points": shop.points(expiry=end_of_month(1, notices=(10,))),
+        },
+        tiers=replace(program.tiers, grace=Span(days=5), warn_days=(15,)),
+    )
+
+
+orders = st.sampled_from(["o1", "o2", "o3", "o4", "o5"])
+positions = st.integers(1, 3)
+pence = st.one_of(st.sampled_from([0, 1, 99, 100, 500_00]), st.integers(0, 900_00))
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> list[Line]:
+    """Some lines, one or other of them free, discounted or of a category."""
+    made = []
+    for position in draw(st.lists(positions, min_size=1, max_size=3, unique=True)):
+        quantity, price = draw(st.integers(1, 5)), draw(pence)
+        discount = draw(st.integers(0, quantity * price)) if draw(st.booleans()) else 0
+        category = draw(st.sampled_from(["", "toy", "post"]))
+        made.append(Line(position, f"SKU{position}", quantity, price, discount, 0, category))
+    return made
+
+
+@st.composite
+def purchases(draw: st.DrawFn) -> Purchased:
+    """An order, perhaps with a discount on the whole or a part paid otherwise."""
+    made = draw(lines())
+    cost = sum(line.paid for line in made)
+    discount = draw(st.integers(0, cost)) if draw(st.booleans()) else 0
+    prepaid = draw(st.integers(0, cost - discount)) if draw(st.booleans()) else 0
+    return Purchased(draw(orders), "GBP", made, discount, 0, prepaid)
+
+
+refund_lines = st.builds(
+    RefundLine, positions, st.integers(0, 6), st.sampled_from([0, 0, 1, 99_00])
+)
+refunds = st.builds(
+    Refunded,
+    orders,
+    st.just("GBP"),
+    st.lists(refund_lines, max_size=3, unique_by=lambda line: line.position),
+    st.one_of(st.just(0), st.integers(0, 900_00)),
+)
+segments = st.builds(
+    Segmented,
+    st.just("vip"),
+    st.integers(0, 60).map(lambda days: START + days * DAY),
+    st.sampled_from([0, START + 30 * DAY, START + 90 * DAY]),
+)
+
+Returns: TypeAlias = Refunded | Cancelled | Delivered | Amended
+returns: st.SearchStrategy[Returns] = st.one_of(
+    refunds,
+    refunds,
+    refunds,
+    st.builds(Cancelled, orders),
+    st.builds(Delivered, orders),
+    st.builds(Delivered, orders),
+    st.builds(Amended, orders, st.just("GBP"), lines()),
+)
+
+bodies: st.SearchStrategy[AnyBody] = st.one_of(
+    purchases(),
+    returns,
+    st.just(Engaged("product.reviewed")),
+    st.builds(RedemptionRequested, st.just("r"), st.sampled_from(["five", "sweet", "none"])),
+    st.builds(
+        Adjusted,
+        st.sampled_from(["points", "coins"]),
+        st.integers(-400, 400),
+        st.just("x"),
+        st.just("y"),
+    ),
+    st.builds(
+        TransferRequested,
+        st.just("t"),
+        st.sampled_from(MEMBERS),
+        st.sampled_from([*MEMBERS, "eve"]),
+        st.just("points"),
+        st.integers(1, 600),
+    ),
+    segments,
+    st.just(ProfileUpdated(["language"])),
+    st.just(Enrolled()),
+    st.builds(
+        StatusChanged, st.sampled_from(["active", "active", "active", "suspended", "closed"])
+    ),
+)
+"""Anything that may reach an account, whether it makes sense for it or not."""

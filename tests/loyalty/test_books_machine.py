@@ -1,0 +1,176 @@
+"""All that can happen to an account, in any order and at any time, and the books still balance."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import date
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from services.loyalty.application.store import Incoming, ProfilePatch
+from services.loyalty.domain.activity import (
+    AnyBody,
+    Engaged,
+    Enrolled,
+    Line,
+    ProfileUpdated,
+    Purchased,
+)
+from services.loyalty.domain.calendar import DAY, Instant
+from services.loyalty.domain.moments import next_moment
+from services.loyalty.domain.program import Program
+from tests.loyalty.domain.shop import Shop
+from tests.loyalty.lives import (
+    MEMBERS,
+    PROGRAMMES,
+    START,
+    Returns,
+    bodies,
+    changed,
+    purchases,
+    returns,
+)
+
+CAREFUL = settings(
+    max_examples=60,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize="CI" in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+members = st.sampled_from(MEMBERS)
+
+
+@dataclass(frozen=True)
+class When:
+    """When something occurs, seen from the service's clock: days later, days ago, or close to the
+    next due moment of the account (``off`` microseconds from it). It is known ``delay`` days later.
+    """
+
+    later: float = 0
+    off: int | None = None
+    delay: int = 0
+
+
+whens = st.one_of(
+    st.builds(When, later=st.sampled_from([0, 0, 0.01, 0.4, 1, 5, 13])),
+    st.builds(When, later=st.sampled_from([0, 0, 0.01, 0.4, 1])),
+    st.builds(When, off=st.sampled_from([-1, 0, 0, 1]), delay=st.sampled_from([0, 0, 3])),
+    st.builds(When, later=st.integers(0, 20), delay=st.integers(0, 60)),
+    st.builds(When, later=st.integers(-100, -1)),
+)
+
+
+class Lives(RuleBasedStateMachine):
+    """Two members under a programme that may change once, with a clock that only goes on."""
+
+    @initialize(program=st.sampled_from(PROGRAMMES), changes=st.booleans())
+    def opens(self, program: Program, changes: bool) -> None:
+        self.shop = Shop(program, changed(program)) if changes else Shop(program)
+        self.last: Incoming | None = None
+        for member in MEMBERS[:1]:
+            self.shop.enrols(member, "2010-12-02")
+
+    @rule(member=members, body=bodies, when=whens)
+    def happens(self, member: str, body: AnyBody, when: When) -> None:
+        occurred_at = self._occurs(member, when)
+        self.shop.clock.at = max(self.shop.clock.at, occurred_at + int(when.delay * DAY))
+        self.last = self.shop.incoming(member, body, occurred_at)
+        self.shop.records(self.last)
+
+    @rule(member=members, body=purchases(), when=whens)
+    def buys(self, member: str, body: AnyBody, when: When) -> None:
+        self.happens(member, body, when)
+
+    @rule(choice=st.integers(0, 99), body=returns, when=whens)
+    def comes_back(self, choice: int, body: Returns, when: When) -> None:
+        """Some of what was bought, in whatever way."""
+        known = sorted(self.shop.store.receipts)
+        if known:
+            member, order = known[choice % len(known)]
+            self.happens(member, msgspec.structs.replace(body, order=order), when)
+
+    @rule(member=members)
+    def ticks_fail_for_a_while(self, member: str) -> None:
+        """What comes meanwhile waits, and goes on in order once the Tick is decided."""
+        with self.shop.ticks_failing():
+            self.shop.clock.at += 30 * DAY
+            for body in (Purchased("late", "GBP", [Line(1, "A", 1, 5_00)]), Engaged("x")):
+                self.shop.records(self.shop.incoming(member, body, self.shop.clock.at))
+            self.shop.clock.at += 5 * DAY
+        stuck = [
+            m for m in self.shop.store.accounts if self.shop.store.account(m).status == "stuck"
+        ]
+        for each in stuck:
+            assert self.shop.member(each).is_retried().status == "accepted"
+            account = self.shop.store.account(each)
+            assert account.status != "stuck"
+            assert not [waiting for waiting in account.waiting if waiting.awaits == "tick"]
+
+    @rule(messages=st.lists(st.tuples(members, bodies, whens), min_size=2, max_size=6))
+    def happen_together(self, messages: list[tuple[str, AnyBody, When]]) -> None:
+        """In one batch."""
+        batch = []
+        for member, body, when in messages:
+            occurred_at = self._occurs(member, when)
+            self.shop.clock.at = max(self.shop.clock.at, occurred_at)
+            batch.append(self.shop.incoming(member, body, occurred_at))
+        self.shop.records(*batch)
+
+    @rule()
+    def is_delivered_again(self) -> None:
+        if self.last is not None:
+            before = len(self.shop.store.journal)
+            [outcome] = self.shop.records(self.last)
+            assert outcome.status == "duplicate"
+            assert len(self.shop.store.journal) == before
+
+    @rule(member=members, month=st.integers(1, 12), enrols=st.booleans())
+    def tells_a_birthday(self, member: str, month: int, enrols: bool) -> None:
+        patch = ProfilePatch(born_on=date(1980, month, 29 if month == 2 else 28))
+        body: AnyBody = Enrolled() if enrols else ProfileUpdated(["born_on"])
+        self.shop.records(self.shop.incoming(member, body, self.shop.clock.at, patch))
+
+    @rule(days=st.sampled_from([0.5, 1, 3, 20, 60]))
+    def time_passes(self, days: float) -> None:
+        """And nobody looks."""
+        self.shop.clock.at += int(days * DAY)
+
+    @rule()
+    def the_scheduler_visits(self) -> None:
+        self.shop.waits_until(self.shop.clock.at)
+
+    @rule()
+    def derived_activities_arrive(self) -> None:
+        self.shop.delivers_derived()
+        assert self.shop.auditor.in_transit("points") == 0
+
+    @invariant()
+    def points_in_transit_are_on_their_way(self) -> None:
+        if hasattr(self, "shop"):
+            on_their_way = self.shop.underway("points")
+            assert self.shop.auditor.in_transit("points") == on_their_way
+
+    def teardown(self) -> None:
+        if hasattr(self, "shop"):
+            self.shop.proves()
+
+    def _occurs(self, member: str, when: When) -> Instant:
+        now = self.shop.clock.at
+        if when.off is None:
+            return max(START, now + int(when.later * DAY))
+        if member not in self.shop.store.accounts:
+            return now
+        account = self.shop.store.account(member)
+        profile = self.shop.store.profiles[member]
+        moment = next_moment(self.shop.programs, account, profile.born_on, until=now + 400 * DAY)
+        return now if moment is None else moment.at + when.off
+
+
+TestLives = Lives.TestCase
+TestLives.settings = CAREFUL

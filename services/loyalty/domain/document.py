@@ -22,7 +22,7 @@ from services.loyalty.domain.explaining import explained, path_of
 from services.loyalty.domain.findings import Finding, Names
 from services.loyalty.domain.mistakes import Mistake, ProgramMistakes
 from services.loyalty.domain.program import Program
-from services.loyalty.domain.sections import Document
+from services.loyalty.domain.sections import CurrencySection, Document
 from services.loyalty.domain.source import Path, Source, Tree, read_source
 
 __all__ = [
@@ -87,10 +87,10 @@ def check_successor(old: Document, new: Document) -> None:
     successor there. A currency is followed by one of its kind.
 
     Raises:
-        ProgramMistakes: names without a successor.
+        ProgramMistakes: names without a successor, or a currency that became another kind.
     """
     mistakes = [
-        Mistake(f"successors.{finding.path[-2]}.{finding.path[-1]}", finding.reason, finding.remedy)
+        Mistake(".".join(map(str, finding.path)), finding.reason, finding.remedy)
         for finding in (*_dropped(old, new), *_changed_in_kind(old, new))
     ]
     if mistakes:
@@ -128,6 +128,16 @@ def _changed_in_kind(old: Document, new: Document) -> Iterable[Finding]:
                 f"{successor!r} cannot follow {name!r}: only one of them qualifies for tiers",
                 "Name a successor that qualifies if and only if the old currency did",
             )
+        elif after is not None and _kind(after) != _kind(before):
+            yield Finding(
+                ("currencies", successor, "window"),
+                f"it was {_kind(before)!r}, and what was earned is counted by such windows",
+                "Keep the kind of window, or let a new currency count for tiers",
+            )
+
+
+def _kind(currency: CurrencySection) -> str:
+    return currency.window.kind if currency.window else ""
 
 
 # Validation ---------------------------------------------------------------------------------------

@@ -662,6 +662,12 @@ def test_a_currency_is_followed_by_one_of_its_kind() -> None:
     assert set(_next(OLD, turned)) == {"successors.currencies.stars"}
 
 
+def test_a_qualifying_currency_keeps_its_kind_of_window() -> None:
+    assert not _next(OLD, OLD.replace("rolling: 3 months", "rolling: 6 months"))
+    other = OLD.replace("{rolling: 3 months}", "member_year")
+    assert set(_next(OLD, other)) == {"currencies.status.window"}
+
+
 def test_compiling_needs_nothing_but_the_document() -> None:
     document = read_document(HEAD)
     first, second = (compile_program(document, version=n) for n in (1, 2))

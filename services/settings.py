@@ -155,6 +155,12 @@ class Settings:
     worker_lanes: int = _setting(
         2, _integer(1, 32), "consumers in one worker, each with a connection and a batch in flight"
     )
+    worker_session: timedelta = _setting(
+        timedelta(seconds=10),
+        _DURATION,
+        "how long a worker may be silent before others take its partitions; the broker must allow"
+        " it",
+    )
     batch_size: int = _setting(
         2000, _integer(1, 20_000), "the most messages that one transaction records"
     )

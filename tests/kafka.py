@@ -140,5 +140,6 @@ def _options(port: int, controller_port: int, *, host: str) -> dict[str, object]
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
         "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 1000,
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
     }

@@ -51,7 +51,8 @@ def kafka(settings: Settings, *, real: bool = True) -> Kafka:
     """
     if not settings.kafka_bootstrap:
         raise SettingsRefused("LOYALTY_KAFKA_BOOTSTRAP is not set")
-    return Kafka(settings.kafka_options(), real=real)
+    session_s = settings.worker_session.total_seconds()
+    return Kafka(settings.kafka_options(), real=real, session_s=session_s)
 
 
 def clock(settings: Settings) -> Clock:

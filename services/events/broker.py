@@ -35,10 +35,12 @@ class Kafka:
     Attributes:
         options: what every client takes to find and trust the brokers, as aiokafka names it.
         real: False for the in-process mock, whose control batches carry a bad checksum.
+        session_s: after so many seconds of silence a lane's partitions go to others.
     """
 
     options: Mapping[str, Any] = field(repr=False)
     real: bool = True
+    session_s: float = 10.0
 
     def group_consumer(self, group: str, client_id: str) -> AIOKafkaConsumer:
         """A consumer for one lane. It commits nothing by itself, and never guesses an offset."""
@@ -56,6 +58,8 @@ class Kafka:
             fetch_max_bytes=16 * _MIB,
             max_partition_fetch_bytes=_MIB,
             metadata_max_age_ms=30_000,
+            session_timeout_ms=round(self.session_s * 1000),
+            heartbeat_interval_ms=round(self.session_s * 1000 / 4),
         )
 
     def reader(self) -> AIOKafkaConsumer:

@@ -6,7 +6,7 @@ encoded once; the chain is continued from the head that was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -73,12 +73,25 @@ def rows_of(writes: Iterable[Write]) -> Rows:
         EventTooLarge: a Decision holds an event that may not be published.
     """
     rows = Rows()
-    for write in writes:
-        _add(rows, write)
+    rows.journal.extend(journal_rows(writes, rows))
     return rows
 
 
-def _add(rows: Rows, write: Write) -> None:
+def journal_rows(writes: Iterable[Write], rows: Rows) -> Iterator[Row]:
+    """The journal's rows one after the other, while all others are added to ``rows``.
+
+    So the journal can be on its way to PostgreSQL while the rest is still being written down.
+
+    Raises:
+        EventTooLarge: a Decision holds an event that may not be published.
+    """
+    for write in writes:
+        yield from _add(rows, write)
+
+
+def _add(rows: Rows, write: Write) -> list[Row]:
+    """Adds what one account's Decisions leave; answers their journal rows."""
+    journal: list[Row] = []
     loaded, account = write.loaded, write.account
     member, head, seq = loaded.member, loaded.head, loaded.account.seq
     level = loaded.account.standing.level
@@ -86,7 +99,7 @@ def _add(rows: Rows, write: Write) -> None:
         decision = decided.decision
         seq += 1
         assert decision.account.seq == seq, (member, seq, decision.account.seq)
-        head = _journal(rows, member, head, decided)
+        head = _journal(rows, journal, member, head, decided)
         if decision.events or decision.derived:
             _outbox(rows.outbox, member, decision)
         if decision.account.standing.level != level:
@@ -111,9 +124,12 @@ def _add(rows: Rows, write: Write) -> None:
             encode_account(account).decode(),
         )
     )
+    return journal
 
 
-def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> bytes:
+def _journal(
+    rows: Rows, journal: list[Row], member: str, previous: bytes, decided: Decided
+) -> bytes:
     """Adds the journal row and its entries; answers the new head of the chain."""
     decision = decided.decision
     activity, entries = decision.activity, decision.entries
@@ -138,7 +154,7 @@ def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> byte
     )
     head = link(previous, row, entries)
     times = (_moment(row[7]), _moment(row[8]), _moment(row[9]))
-    rows.journal.append((*row[:7], *times, *row[10:], head))
+    journal.append((*row[:7], *times, *row[10:], head))
     for n, entry in enumerate(entries):
         rows.ledger.append((member, row[1], n, *entry))
     return head

@@ -10,7 +10,7 @@ import asyncpg
 
 from services.loyalty.application.store import AlreadyRecorded, Loaded, Write
 from services.loyalty.db import statements, tables
-from services.loyalty.db.rows import Row, rows_of
+from services.loyalty.db.rows import Row, Rows, journal_rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
@@ -167,9 +167,10 @@ class PgSession:
         if not writes:
             return
         assert self.connection.is_in_transaction(), "Decisions are recorded in a transaction"
-        rows = rows_of(sorted(writes, key=_member))
+        rows = Rows()
+        journal = journal_rows(sorted(writes, key=_member), rows)
         try:
-            await self._copy(tables.journal.name, statements.JOURNAL, rows.journal)
+            await self._copy(tables.journal.name, statements.JOURNAL, journal)
             await self._copy(tables.receipt.name, statements.NEW_RECEIPT, rows.new_receipt)
         except asyncpg.UniqueViolationError as error:
             raise translated(error) from error
@@ -180,7 +181,7 @@ class PgSession:
         tag = await self._execute(statements.ACCOUNT, rows.account)
         assert tag == f"UPDATE {len(rows.account)}", f"accounts changed although locked: {tag}"
 
-    async def _copy(self, table: str, statement: statements.Statement, rows: list[Row]) -> None:
+    async def _copy(self, table: str, statement: statements.Statement, rows: Iterable[Row]) -> None:
         if rows:
             await self.connection.copy_records_to_table(
                 table, records=rows, columns=statement.columns

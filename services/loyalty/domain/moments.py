@@ -105,6 +105,8 @@ class _Search:
     def _meet(self, at: Instant, rank: int, name: str = "", seq: int = 0) -> None:
         if not self.after < at <= self.until:
             return
+        if self.first is not None and at == self.until and rank > self.first.rank:
+            return
         moment = Moment(at, rank, name, seq)
         if moment > self.decided and (self.first is None or moment < self.first):
             self.first, self.until = moment, at
@@ -112,10 +114,11 @@ class _Search:
     def _meet_lots(self, program: Program, account: Account) -> None:
         ends: dict[tuple[str, Instant], None] = {}
         for lot in account.lots:
-            if lot.activates_at:
-                self._meet(lot.activates_at, _ACTIVATION, lot.awaits)
-            if 0 < lot.expires_at < NEVER:
-                ends[lot.currency, lot.expires_at] = None
+            at, end = lot.activates_at, lot.expires_at
+            if self.after < at <= self.until:
+                self._meet(at, _ACTIVATION, lot.awaits)
+            if 0 < end < NEVER:
+                ends[lot.currency, end] = None
         for currency, end in ends:
             self._meet(end, _EXPIRY)
             terms = program.currencies.get(currency)
@@ -140,6 +143,8 @@ class _Search:
         self, gift: Gift, tz: ZoneInfo, account: Account, born_on: date | None
     ) -> None:
         at = _occasion(gift, tz, account, born_on, self.after)
+        if not at or at > self.until:
+            return
         if Moment(at, _OCCASION, gift.occasion) <= self.decided:
             at = _occasion(gift, tz, account, born_on, at)
         self._meet(at, _OCCASION, gift.occasion)

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests import postgres
+from tests import commandline, postgres
+from tests.commandline import Loyalty
 from tests.kafka import KafkaSource, find_kafka
 from tests.postgres import Database, PostgresSource, find_postgres
 
@@ -75,3 +76,9 @@ async def database(
             await postgres.books_must_balance(made)
     finally:
         await postgres.drop(database_template, made)
+
+
+@pytest.fixture
+def loyalty(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Loyalty:
+    """The `loyalty` command."""
+    return commandline.runner(monkeypatch, capsys)

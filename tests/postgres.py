@@ -95,16 +95,14 @@ class Database:
 
 def make_template(superuser_url: str) -> None:
     """The migrated database that every test's is cloned from, and the login that tests use."""
-    asyncio.run(_run(superuser_url, f"CREATE DATABASE {TEMPLATE}"))
+    run_sql(superuser_url, f"CREATE DATABASE {TEMPLATE}")
     owner_url = _in_database(superuser_url, TEMPLATE)
     migrate.upgrade(owner_url)
-    asyncio.run(
-        _run(
-            owner_url,
-            f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}'",
-            f"GRANT loyalty_app TO {LOGIN}",
-            f"ALTER ROLE {LOGIN} SET role = loyalty_app",
-        )
+    run_sql(
+        owner_url,
+        f"CREATE ROLE {LOGIN} LOGIN PASSWORD '{PASSWORD}'",
+        f"GRANT loyalty_app TO {LOGIN}",
+        f"ALTER ROLE {LOGIN} SET role = loyalty_app",
     )
 
 
@@ -121,6 +119,11 @@ async def clone_template(superuser_url: str, name: str) -> Database:
 
 async def drop(superuser_url: str, database: Database) -> None:
     await _run(superuser_url, f"DROP DATABASE {database.name} WITH (FORCE)")
+
+
+def run_sql(url: str, *statements: str) -> None:
+    """Runs statements where no event loop is."""
+    asyncio.run(_run(url, *statements))
 
 
 async def _run(url: str, *statements: str) -> None:

@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from services import cli
-from tests.postgres import Database
+from tests.commandline import Loyalty
+from tests.postgres import Database, run_sql
 
 ROOT = Path(__file__).resolve().parent.parent
 NOWHERE = "127.0.0.1:1"
-
-
-@dataclass(frozen=True)
-class Done:
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Loyalty = Callable[..., Done]
-
-
-@pytest.fixture
-def loyalty(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Loyalty:
-    """Runs the command to its end, with nothing set but what is given."""
-
-    def run(*arguments: str, **settings: str) -> Done:
-        for name in [name for name in os.environ if name.startswith("LOYALTY_")]:
-            monkeypatch.delenv(name)
-        for name, text in {"HTTP_PORT": "0", **settings}.items():
-            monkeypatch.setenv(f"LOYALTY_{name}", text)
-        code = cli.main(arguments)
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def run_sql(url: str, statement: str) -> None:
-    async def run() -> None:
-        connection = await asyncpg.connect(url)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(run())
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:

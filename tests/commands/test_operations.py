@@ -1,0 +1,162 @@
+"""What operators do by hand: publish, adjust, look after dead letters, recover."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.events.broker import Kafka
+from tests.commandline import Done, Loyalty
+from tests.events.conftest import PROGRAMME, recreate_topics
+from tests.events.messages import NOW, event
+from tests.postgres import Database, run_sql
+
+TOMORROW = "2011-01-11T00:00"
+PLACE = "commerce.members/0/7"
+
+
+def programme(tmp_path: Path, holds_from: str) -> str:
+    """The bundled programme, from another instant on, as a file."""
+    text = re.sub(
+        r"^holds_from:.*$", f'holds_from: "{holds_from}"', PROGRAMME.read_text(), flags=re.M
+    )
+    file = tmp_path / "programme.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+class Shop:
+    """A deployment on the clock row, which stands at ``NOW``, without a broker."""
+
+    def __init__(self, loyalty: Loyalty, database: Database) -> None:
+        self._loyalty = loyalty
+        self.database = database
+        at = datetime.fromtimestamp(NOW / 1_000_000, UTC).isoformat()
+        run_sql(database.owner_url, f"INSERT INTO clock (id, now) VALUES (1, '{at}')")
+
+    def types(self, *arguments: str) -> Done:
+        return self._loyalty(*arguments, DATABASE_URL=self.database.url, CLOCK="row")
+
+    def gets_a_dead_letter(self, body: bytes) -> None:
+        run_sql(
+            self.database.owner_url,
+            "INSERT INTO dead_letter (topic, partition, offset_, member_id, reason, detail, digest,"
+            " size, received_at, body) VALUES ('commerce.members', 0, 7, '17850', 'unknown_type',"
+            f" 'type: a new one', '\\x00', {len(body)}, now(), '\\x{body.hex()}')",
+        )
+
+    def enrols(self, member: str) -> None:
+        body = event("commerce.member.enrolled.v1", {"member_id": member}, at=NOW, id=member)
+        self.gets_a_dead_letter(body)
+        done = self.types("dead-letters", "replay", PLACE)
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def shop(loyalty: Loyalty, database: Database, tmp_path: Path) -> Shop:
+    """A shop whose programme holds."""
+    opened = Shop(loyalty, database)
+    document = PROGRAMME.read_text().replace("'", "''")
+    run_sql(
+        database.owner_url,
+        "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
+        f" published_by) VALUES (1, '2010-12-01', '2010-11-01', '{document}', 'x', 'tests')",
+    )
+    return opened
+
+
+def test_a_programme_is_published_listed_and_shown(
+    loyalty: Loyalty, database: Database, tmp_path: Path
+) -> None:
+    shop, file = Shop(loyalty, database), programme(tmp_path, TOMORROW)
+    published = shop.types("program", "publish", file, "--by", "Ann Li")
+    assert published.returncode == 0, published.stderr
+    assert published.stdout == "version 1, holds from 2011-01-11T00:00:00Z\n"
+    assert "published 2011-01-10 by Ann Li" in shop.types("program", "show").stdout
+    assert shop.types("program", "show", "1").stdout == Path(file).read_text()
+    assert shop.types("program", "show", "2").stderr == "loyalty: there is no version 2\n"
+
+
+def test_a_programme_that_would_hold_too_soon_is_refused(
+    loyalty: Loyalty, database: Database, tmp_path: Path
+) -> None:
+    shop = Shop(loyalty, database)
+    done = shop.types("program", "publish", programme(tmp_path, "2011-01-10T12:00"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "loyalty: the version would hold from 2011-01-10T12:00:00Z, and the earliest that it can"
+        " is 2011-01-10T12:01:00Z: set holds_from later\n"
+    )
+
+
+def test_every_bundled_programme_is_without_mistakes(loyalty: Loyalty) -> None:
+    for file in sorted(PROGRAMME.parent.glob("*.yaml")):
+        done = loyalty("program", "check", str(file))
+        assert done.returncode == 0, done.stdout
+        assert "a programme without mistakes" in done.stdout
+
+
+def test_a_dead_letter_is_listed_shown_and_replayed_once(shop: Shop) -> None:
+    body = event("commerce.member.enrolled.v1", {"member_id": "17850"}, at=NOW, id="e-1")
+    shop.gets_a_dead_letter(body)
+    assert f"{PLACE}  " in shop.types("dead-letters", "list").stdout
+    assert shop.types("dead-letters", "list", "--reason", "not_json").stdout == ""
+    assert (
+        "reason    unknown_type: type: a new one"
+        in shop.types("dead-letters", "show", PLACE).stdout
+    )
+    assert shop.types("dead-letters", "replay", PLACE).stdout == f"{PLACE}: accepted, seq 1\n"
+    again = shop.types("dead-letters", "replay", PLACE)
+    assert (again.returncode, again.stderr) == (1, f"loyalty: {PLACE} was replayed before\n")
+    assert shop.types("dead-letters", "list").stdout == ""
+    assert "replayed" in shop.types("dead-letters", "list", "--replayed").stdout
+
+
+@pytest.mark.parametrize("place", ["commerce.members/0/8", "nowhere"])
+def test_a_dead_letter_that_is_not_there_is_one_line(shop: Shop, place: str) -> None:
+    done = shop.types("dead-letters", "show", place)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_adjustment_counts_once_by_its_id(shop: Shop) -> None:
+    shop.enrols("17850")
+    adjusts = ["adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li", "--id=case-7"]
+    first, second = shop.types(*adjusts), shop.types(*adjusts)
+    assert first.stdout == "member 17850, seq 2: +250 points, recorded as case-7\n"
+    assert second.stdout == "case-7 was recorded before; nothing was done\n"
+
+
+def test_a_refused_adjustment_says_why(shop: Shop) -> None:
+    shop.enrols("17850")
+    done = shop.types("adjust", "17850", "-100000", "--reason=mistake", "--by=Ann Li")
+    assert done.returncode == 1
+    assert done.stderr.startswith("loyalty: refused: ")
+    nobody = shop.types("adjust", "12346", "1", "--reason=goodwill", "--by=Ann Li")
+    assert (nobody.returncode, nobody.stderr) == (1, "loyalty: there is no member 12346\n")
+
+
+@pytest.mark.real_kafka
+def test_histories_that_agree_need_no_recovery(
+    loyalty: Loyalty, database: Database, kafka_bootstrap: str
+) -> None:
+    asyncio.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
+    done = loyalty("recover", DATABASE_URL=database.url, KAFKA_BOOTSTRAP=kafka_bootstrap)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "Kafka and the database agree: there is nothing to recover.\n"
+
+
+@pytest.mark.real_kafka
+def test_a_database_that_was_set_back_ends_with_eight(
+    loyalty: Loyalty, database: Database, kafka_bootstrap: str
+) -> None:
+    asyncio.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
+    run_sql(database.owner_url, "UPDATE relay SET n = 5")
+    for command in ("serve", "work", "relay", "schedule"):
+        done = loyalty(command, DATABASE_URL=database.url, KAFKA_BOOTSTRAP=kafka_bootstrap)
+        assert done.returncode == 8
+        assert done.stderr.endswith("Stop all parts and run `loyalty recover`\n")

@@ -286,12 +286,24 @@ def _add_trying_out(adds: _Adds) -> None:
     demo.add_argument("--once", action="store_true", help="end after the summary")
     demo.add_argument("--data", metavar="FILE", help="other purchases, with the same columns")
     demo.add_argument("--json", action="store_true", help="print the summary as one JSON object")
-    adds(
+    bench = adds(
         "bench",
-        "bench:measure",
-        "measure events per second against what the parts can do",
-        example="loyalty bench",
+        "bench.command:measure",
+        "measure events per second against floors, on a scratch database server and broker",
+        example="loyalty bench --quick   # as superuser of LOYALTY_MIGRATION_DATABASE_URL",
     )
+    bench.add_argument(
+        "--events", type=int, default=60_000, help="purchases in a run (default: %(default)s)"
+    )
+    bench.add_argument(
+        "--repeats", type=int, default=3, help="runs of everything (default: %(default)s)"
+    )
+    bench.add_argument(
+        "--long", type=int, default=0, metavar="EVENTS", help="also a run so long, for its memory"
+    )
+    bench.add_argument("--quick", action="store_true", help="only the ratios that are judged")
+    bench.add_argument("--program", metavar="FILE", help="another programme than the bundled one")
+    bench.add_argument("--json", action="store_true", help="print all numbers as one JSON object")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,41 @@
+"""The command `loyalty bench`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from argparse import Namespace
+from pathlib import Path
+
+from rich.console import Console
+
+from services.bench.measure import BenchFailed
+from services.bench.scene import BenchRefused, Databases
+from services.bench.suite import report, run
+from services.commands import wiring
+from services.failures import Refusal
+from services.settings import Settings
+
+PROGRAM = Path(__file__).resolve().parents[2] / "contracts" / "programs" / "gift-shop.yaml"
+
+
+async def measure(settings: Settings, options: Namespace) -> None:
+    """Measures, prints tables, and with ``--json`` all numbers as one line on standard output."""
+    owner, login = wiring.owner_url(settings), wiring.database_url(settings)
+    console = Console(stderr=options.json)
+    try:
+        findings = await run(
+            wiring.kafka(settings),
+            Databases(owner, login),
+            Path(options.program) if options.program else PROGRAM,
+            events=options.events,
+            repeats=options.repeats,
+            long_run=options.long,
+            quick=options.quick,
+            console=console,
+        )
+    except (BenchRefused, BenchFailed) as error:
+        raise Refusal(str(error)) from error
+    report(findings, console)
+    if options.json:
+        print(json.dumps(dataclasses.asdict(findings)))

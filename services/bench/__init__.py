@@ -1,1 +1,1 @@
-"""`loyalty bench`: what the service can do, in ratios to floors that are measured in the same run."""
+"""`loyalty bench`: what the service can do, in ratios to floors measured in the same run."""

@@ -30,8 +30,10 @@ Rows = dict[tuple[int, int], tuple[list[Any], list[Any], list[Any]]]
 
 
 class Orders(msgspec.Struct):
-    """What a blind process is told: where to consume and write, and which rows (``all``, ``ledger``,
-    ``none``: only the fence)."""
+    """What a blind process is told: where to consume and write, and which rows.
+
+    ``rows`` is ``all``, ``ledger``, or ``none`` for the fence alone.
+    """
 
     kafka: dict[str, Any]
     group: str
@@ -54,7 +56,9 @@ async def read_rows(url: str, places: dict[str, tuple[int, int]]) -> Rows:
         for row in await owner.fetch("SELECT * FROM outbox"):
             outbox[row["member_id"], row["seq"]].append(tuple(row))
         waiting: dict[str, list[Any]] = defaultdict(list)
-        for row in await owner.fetch("SELECT * FROM journal WHERE kind <> 'enrolment' ORDER BY member_id, seq"):
+        for row in await owner.fetch(
+            "SELECT * FROM journal WHERE kind <> 'enrolment' ORDER BY member_id, seq"
+        ):
             waiting[row["member_id"]].append(row)
             place = places.get(row["event_id"])
             if place is None:
@@ -98,7 +102,11 @@ async def lane(orders: Orders, rows: Rows, number: int) -> None:
 
 
 async def write_next(
-    orders: Orders, rows: Rows, consumer: AIOKafkaConsumer, database: Any, ours: dict[int, Partition]
+    orders: Orders,
+    rows: Rows,
+    consumer: AIOKafkaConsumer,
+    database: Any,
+    ours: dict[int, Partition],
 ) -> None:
     drawn = await consumer.getmany(timeout_ms=200, max_records=orders.batch_size)
     moved, journal, ledger, outbox = [], [], [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 from argparse import Namespace
@@ -23,11 +24,12 @@ async def measure(settings: Settings, options: Namespace) -> None:
     """Measures, prints tables, and with ``--json`` all numbers as one line on standard output."""
     owner, login = wiring.owner_url(settings), wiring.database_url(settings)
     console = Console(stderr=options.json)
+    document = await asyncio.to_thread(Path(options.program or PROGRAM).read_text, "utf-8")
     try:
         findings = await run(
             wiring.kafka(settings),
             Databases(owner, login),
-            Path(options.program) if options.program else PROGRAM,
+            document,
             events=options.events,
             repeats=options.repeats,
             long_run=options.long,

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from uuid import uuid4
 
@@ -82,7 +83,7 @@ class Bench:
         places: Mapping[str, tuple[int, int]],
         rows: str,
     ) -> Run:
-        """The floor: rows of a former run, from memory, by the same number of processes and lanes."""
+        """The floor: rows of a former run, from memory, by as many processes and lanes."""
         orders = Orders(
             dict(self.kafka.options),
             f"bench-{uuid4().hex[:12]}",
@@ -166,7 +167,7 @@ async def watched(
 
 def moment(samples: list[tuple[float, int]], count: float) -> float:
     """When a count was reached, between the two samples around it."""
-    for (t0, n0), (t1, n1) in zip(samples, samples[1:], strict=False):
+    for (t0, n0), (t1, n1) in pairwise(samples):
         if n0 <= count <= n1 and n1 > n0:
             return t0 + (t1 - t0) * (count - n0) / (n1 - n0)
     return samples[-1][0]

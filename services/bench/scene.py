@@ -35,7 +35,7 @@ class Story:
         events: purchases in the log.
         members: members who make them, in turn and at random.
         repeated: share of messages that are sent once more, by chance.
-        tick_each: whether purchases are so far apart that each finds the last one's points to activate.
+        tick_each: whether each purchase finds the points of the last one to activate.
     """
 
     name: str
@@ -59,7 +59,7 @@ def member_name(number: int) -> str:
 
 
 def purchases(story: Story, begins_at: Instant, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Member and message of each purchase: three lines from a shop of 300 articles, prices of £0.40 to £15."""
+    """Member and message of each purchase: three lines of 300 articles at £0.40 to £15."""
     chance = random.Random(seed)  # noqa: S311  a repeatable load, not a secret
     encode = msgspec.json.encode
     step = 15 * DAY // max(1, story.events // story.members) if story.tick_each else SECOND // 10
@@ -112,7 +112,8 @@ class Log:
         for topic in (PURCHASES, MEMBERS):
             if any((await self.ends(topic)).values()):
                 raise BenchRefused(
-                    f"topic {topic} at {self.kafka.place} holds messages: the bench needs a broker of its own"
+                    f"topic {topic} at {self.kafka.place} holds messages:"
+                    " the bench needs a broker of its own"
                 )
 
     async def ends(self, topic: str) -> dict[int, int]:
@@ -161,7 +162,7 @@ def assign(consumer: AIOKafkaConsumer, starts: dict[int, int]) -> None:
 
 
 class Databases:
-    """Scratch databases, each cloned from a migrated one in which the members are enrolled already."""
+    """Scratch databases, each cloned from one in which the members are enrolled already."""
 
     def __init__(self, owner_url: str, login_url: str) -> None:
         self.owner_url = owner_url
@@ -170,7 +171,9 @@ class Databases:
 
     async def prepare(self, document: str, holds_from: Instant) -> None:
         """Makes the template, with one version of the programme."""
-        await self._admin(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
+        await self._admin(
+            f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}"
+        )
         url = in_database(self.owner_url, TEMPLATE)
         await asyncio.to_thread(migrate.upgrade, url)
         async with connection(url) as owner:
@@ -191,7 +194,8 @@ class Databases:
         self._number += 1
         name = f"loyalty_bench_{self._number}"
         await self._admin(
-            f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}"
+            f"DROP DATABASE IF EXISTS {name} WITH (FORCE)",
+            f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
         )
         url = in_database(self.owner_url, name)
         try:

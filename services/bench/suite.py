@@ -8,7 +8,6 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -86,23 +85,33 @@ async def paired(
     repeats: int,
     shapes: Sequence[Shape] = SHAPES,
 ) -> None:
-    """Whole path and blind write of the same events, side by side, shape by shape, several times."""
+    """Whole path and blind write of the same events, shape by shape, several times."""
     places = {_id(message): (p, o) for p, o, message in await log.read(stretch)}
     for repeat in range(repeats):
         rates: dict[str, float] = {}
         for shape in shapes:
             async with bench.databases.clone(stretch) as source:
-                whole = findings.rate(f"whole path, {shape}", await bench.whole(stretch, shape, source))
+                whole = findings.rate(
+                    f"whole path, {shape}", await bench.whole(stretch, shape, source)
+                )
                 async with bench.databases.clone(stretch) as target:
                     run = await bench.blind(
                         stretch, shape, target, source_url=source[0], places=places, rows="all"
                     )
                     blind = findings.rate(f"blind write, {shape}", run)
                 if shape == ONE:
-                    for rows, name in (("ledger", "consume + COPY of one ledger row"), ("none", "consume only")):
+                    for rows, name in (
+                        ("ledger", "consume + COPY of one ledger row"),
+                        ("none", "consume only"),
+                    ):
                         async with bench.databases.clone(stretch) as target:
                             run = await bench.blind(
-                                stretch, shape, target, source_url=source[0], places=places, rows=rows
+                                stretch,
+                                shape,
+                                target,
+                                source_url=source[0],
+                                places=places,
+                                rows=rows,
                             )
                             findings.rate(f"{name}, {shape}", run)
             rates[str(shape)] = whole
@@ -119,9 +128,7 @@ def _id(message: bytes) -> str:
     return str(msgspec.json.decode(message)["id"])
 
 
-async def one_by_one(
-    bench: Bench, stretch: Stretch, findings: Findings, repeats: int
-) -> None:
+async def one_by_one(bench: Bench, stretch: Stretch, findings: Findings, repeats: int) -> None:
     """The same code with a batch size of one: a transaction per event."""
     for _ in range(repeats):
         async with bench.databases.clone(stretch) as urls:
@@ -160,9 +167,7 @@ def report(findings: Findings, console: Console) -> None:
         low, middle, high = min(values), statistics.median(values), max(values)
         asked = TARGETS.get(name)
         verdict = "" if asked is None else ("met" if middle >= asked else "missed")
-        table.add_row(
-            name, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{asked or ''}", verdict
-        )
+        table.add_row(name, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{asked or ''}", verdict)
     console.print(table)
     rates = Table("events per second", "min", "median", "max", title="Of this machine, today")
     for name, values in findings.rates.items():
@@ -176,7 +181,7 @@ def report(findings: Findings, console: Console) -> None:
 async def run(
     kafka: Kafka,
     databases: Databases,
-    program: Path,
+    document: str,
     *,
     events: int,
     repeats: int,
@@ -191,7 +196,6 @@ async def run(
     log = Log(kafka)
     await log.prepare()
     members = max(1000, events // 6)
-    document = program.read_text("utf-8")
     console.print(f"Preparing {members:,} members and {events:,} purchases of three lines")
     await databases.prepare(document, begins_at - 400 * DAY)
     await enrol(databases.template, members, begins_at - DAY)

@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock clean
+.PHONY: help demo test bench compiled lint format lock clean
 
 help:  ## what there is to type
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -18,6 +18,16 @@ demo: $(VENV)/.ready  ## play the bundled purchases through the whole service; o
 
 test: $(VENV)/.ready-dev  ## every test; options for pytest in ARGS
 	@$(BIN)/pytest $(ARGS)
+
+compiled: $(VENV)/.ready-dev  ## the same code in build/compiled, its hot path compiled (needs a C compiler)
+	@rm -rf build/compiled && mkdir -p build/compiled
+	@cp -R services migrations contracts build/compiled/
+	@LOYALTY_COMPILE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/compiled > build/compiled.log 2>&1 \
+		|| { tail -n 5 build/compiled.log >&2; exit 1; }
+
+bench: compiled  ## events per second against floors, on a broker and a server of its own; options in ARGS
+	@cd build/compiled && PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR) \
+		$(CURDIR)/$(BIN)/python -m tests.parts loyalty bench $(ARGS)
 
 lint: $(VENV)/.ready-dev  ## style, types and the direction of imports
 	@$(BIN)/ruff check .

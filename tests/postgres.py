@@ -114,7 +114,7 @@ def drop_template(superuser_url: str) -> None:
 async def clone_template(superuser_url: str, name: str) -> Database:
     await _run(superuser_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     owner_url = _in_database(superuser_url, name)
-    return Database(name, _as_login(owner_url), owner_url)
+    return Database(name, as_login(owner_url), owner_url)
 
 
 async def drop(superuser_url: str, database: Database) -> None:
@@ -139,7 +139,7 @@ def _in_database(url: str, name: str) -> str:
     return urlsplit(url)._replace(path=f"/{name}").geturl()
 
 
-def _as_login(url: str) -> str:
+def as_login(url: str) -> str:
     parts = urlsplit(url)
     place = parts.netloc.rpartition("@")[2]
     login = f"{LOGIN}:{PASSWORD.replace(' ', '%20')}"

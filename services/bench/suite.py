@@ -16,6 +16,8 @@ from rich.table import Table
 
 from services.bench.measure import Bench, Run, Shape
 from services.bench.scene import Databases, Log, Story, Stretch, member_name
+from services.bench.stages import stages
+from services.bench.storefront import waits
 from services.events.broker import Kafka
 from services.loyalty.application.clock import SystemClock
 from services.loyalty.application.intake import event_digest
@@ -24,6 +26,7 @@ from services.loyalty.application.record import record_batch
 from services.loyalty.application.store import Incoming
 from services.loyalty.db.connect import connected
 from services.loyalty.db.session import PgSession
+from services.loyalty.domain import decide
 from services.loyalty.domain.activity import Activity, Enrolled
 from services.loyalty.domain.calendar import DAY, Instant
 
@@ -196,6 +199,8 @@ async def run(
     log = Log(kafka)
     await log.prepare()
     members = max(1000, events // 6)
+    as_written = str(decide.__file__).endswith(".py")
+    console.print(f"The hot path runs {'as it is written' if as_written else 'compiled'}.")
     console.print(f"Preparing {members:,} members and {events:,} purchases of three lines")
     await databases.prepare(document, begins_at - 400 * DAY)
     await enrol(databases.template, members, begins_at - DAY)
@@ -207,6 +212,9 @@ async def run(
         few = await log.write(Story("singles", max(2000, events // 20), members), begins_at, seed=2)
         await one_by_one(bench, few, findings, repeats)
         if not quick:
+            timed = Story("stages", max(6000, events // 4), members)
+            findings.others["µs per event by stage"] = await stages(databases, timed, begins_at)
+            findings.others["redemptions while saturated"] = await waits(bench, ordinary, FULL)
             for number, story in enumerate(_others(events, members)):
                 stretch = await log.write(story, begins_at, seed=10 + number)
                 await beside(bench, stretch, findings)

@@ -1,0 +1,32 @@
+"""Compiles the modules that every event passes through, where that is asked for.
+
+Everything runs as it is written, without a compiler. With LOYALTY_COMPILE=1, mypy and a C compiler
+(`make compiled`, and the image of the Dockerfile), mypyc turns these typed modules into extension
+modules of the same behaviour, which decide in half the time. The same tests pass on both.
+"""
+
+import os
+
+from setuptools import setup
+
+NAMES = """
+    accrual basket calendar chain decide draft earning ledger lots membership moments occasion
+    periods program purchases refunds refusal shares spending status ticks tiers
+"""
+HOT = [
+    *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),
+    "services/loyalty/application/batch.py",
+    "services/loyalty/db/rows.py",
+]
+
+
+def extensions() -> list[object]:
+    """The hot modules as extensions, none where compiling was not asked for."""
+    if os.environ.get("LOYALTY_COMPILE") != "1":
+        return []
+    from mypyc.build import mypycify  # noqa: PLC0415  only who compiles needs it
+
+    return list(mypycify(HOT, opt_level="3", debug_level="0"))
+
+
+setup(ext_modules=extensions())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
@@ -69,7 +69,7 @@ _RULES = (
     rule("review", "engagement", give={"points": 50}, of="product.reviewed", limit=Limit("day", 1)),
     rule("welcome", "enrolled", give={"points": 100}),
 )
-_MORE = {
+_MORE: dict[str, Any] = {
     "boosts": Boosts(
         (
             Boost("gold-double", {"points": (2, 1)}, Filter(tier=frozenset({"gold"}))),
@@ -90,8 +90,8 @@ _MORE = {
 }
 
 
-def _coins(**terms: object) -> Currency:
-    return Currency("coins", **terms)  # type: ignore[arg-type]  # passed on as they are
+def _coins(**terms: Any) -> Currency:
+    return Currency("coins", **terms)
 
 
 def monthly() -> Program:

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 
@@ -53,6 +54,7 @@ from services.loyalty.domain.activity import (
     encode_body,
 )
 from services.loyalty.domain.calendar import NEVER, SECOND, Instant, from_datetime, zone
+from services.loyalty.domain.decide import decide
 from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.program import (
@@ -184,19 +186,19 @@ class Shop:
     def enrols(self, name: str, when: str = DAWN, **profile: Any) -> Member:
         """A member who has just joined."""
         member = self.member(name)
-        patch = ProfilePatch(**profile) if profile else None
-        assert member.does(Enrolled(), when, patch=patch).status == "accepted"
+        patched = ProfilePatch(**profile) if profile else None
+        assert member.does(Enrolled(), when, profile=patched).status == "accepted"
         return member
 
     def incoming(
-        self, member: str, body: AnyBody, occurred_at: Instant, patch: ProfilePatch | None = None
+        self, member: str, body: AnyBody, occurred_at: Instant, profile: ProfilePatch | None = None
     ) -> Incoming:
         """A message with an id of its own."""
         self._sent += 1
         name = f"event-{self._sent}"
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
         activity = Activity(body, occurred_at, 0, "/shop", name)
-        return Incoming(member, activity, digest, encode_body(body), patch)
+        return Incoming(member, activity, digest, encode_body(body), profile)
 
     def records(self, *messages: Incoming) -> list[Outcome]:
         """Records messages as one batch, and audits the books."""
@@ -221,20 +223,16 @@ class Shop:
     @contextmanager
     def ticks_failing(self) -> Iterator[None]:
         """Whatever the clock would do to an account fails, as a mistake of ours would make it."""
-        working = batch.decide
 
         def failing(
             program: Program, account: Account, activity: Activity, facts: Facts
         ) -> Decision:
             if isinstance(activity.body, Tick | Lapsed):
                 raise ArithmeticError("a mistake of ours")
-            return working(program, account, activity, facts)
+            return decide(program, account, activity, facts)
 
-        batch.decide, batch.log.disabled = failing, True
-        try:
+        with patch.object(batch, "decide", failing), patch.object(batch.log, "disabled", new=True):
             yield
-        finally:
-            batch.decide, batch.log.disabled = working, False
 
     def underway(self, currency: str) -> int:
         """Points that derived activities carry and that have not reached anybody yet."""
@@ -267,14 +265,14 @@ class Member:
         when: str | Instant | None = None,
         *,
         known_at: str | Instant | None = None,
-        patch: ProfilePatch | None = None,
+        profile: ProfilePatch | None = None,
     ) -> Outcome:
         """Anything, at a time; ``known_at`` is when it reaches the service, by default at once."""
         shop = self.shop
         occurred_at = shop.clock.at + SECOND if when is None else _instant(when)
         known = occurred_at if known_at is None else _instant(known_at)
         shop.clock.at = max(shop.clock.at, known)
-        return shop.records(shop.incoming(self.name, body, occurred_at, patch))[0]
+        return shop.records(shop.incoming(self.name, body, occurred_at, profile))[0]
 
     def buys(
         self,

@@ -8,7 +8,7 @@ units (ISO 4217 exponent). No personal data is here.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 import msgspec
 
@@ -284,9 +284,12 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyBody).decode
 
 
+_KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyBody)}
+
+
 def kind_of(body: AnyBody) -> str:
     """The journal's name of a body's kind, such as ``purchase``."""
-    return str(body.__struct_config__.tag)
+    return _KINDS[type(body)]
 
 
 def encode_body(body: AnyBody) -> bytes:

@@ -1,0 +1,65 @@
+"""A deployment with a published programme, empty topics and quick rebalances."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from services.events.broker import Kafka, started
+from services.events.database import Database as Books
+from services.loyalty.db import connect
+from services.loyalty.db.session import PgSession
+from tests.events.conftest import PROGRAMME, Shop, recreate_topics
+from tests.postgres import Database
+from tests.storm.deployment import Deployment
+
+_PUBLISH = """
+    INSERT INTO program_version (version, holds_from, published_at, document, digest, published_by)
+    VALUES (1, '2010-12-01', '2010-11-01', $1, 'as bundled', 'tests')
+"""
+
+_BEAR_WITNESS = """
+    CREATE TABLE witness (LIKE outbox);
+    CREATE FUNCTION bear_witness() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN INSERT INTO public.witness SELECT NEW.*; RETURN NULL; END $$;
+    CREATE TRIGGER bear_witness AFTER INSERT ON outbox
+        FOR EACH ROW EXECUTE FUNCTION bear_witness();
+"""
+"""Notes every row that ever enters the outbox, whence the relay deletes it."""
+
+
+@pytest.fixture
+async def deployment(
+    database: Database, kafka_bootstrap: str, tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    kafka = Kafka({"bootstrap_servers": kafka_bootstrap})
+    await recreate_topics(kafka)
+
+    async def opened(purpose: str) -> Any:
+        return await connect.connect(database.url, purpose=purpose)
+
+    shop = Shop(kafka, Books(opened, PgSession), database.owner_url)
+    settings = {
+        "DATABASE_URL": database.url,
+        "KAFKA_BOOTSTRAP": kafka_bootstrap,
+        "WORKER_GROUP": f"storm-{uuid4().hex[:8]}",
+        "WORKER_SESSION": "3s",
+    }
+    producer = AIOKafkaProducer(**kafka.options, acks="all")
+    async with (
+        started(kafka, producer),
+        asyncpg.create_pool(database.owner_url, min_size=1, max_size=4) as pool,
+    ):
+        await pool.execute(_PUBLISH, PROGRAMME.read_text())
+        await pool.execute(_BEAR_WITNESS)
+        made = Deployment(shop, database, tmp_path, producer, pool, settings)
+        try:
+            yield made
+        finally:
+            made.close()

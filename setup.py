@@ -17,7 +17,6 @@ HOT = [
     *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),
     "services/loyalty/application/batch.py",
     "services/loyalty/application/programs.py",
-    "services/loyalty/db/rows.py",
 ]
 
 

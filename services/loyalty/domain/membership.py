@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.loyalty.domain import tiers
-from services.loyalty.domain.account import Membership, Standing
+from services.loyalty.domain.account import Lot, Membership, Standing
 from services.loyalty.domain.activity import (
     Enrolled,
     ProfileUpdated,
@@ -66,10 +66,16 @@ _PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "er
 
 
 def forfeit(draft: Draft) -> None:
-    """Ends the points of an account that has ended."""
+    """Ends the points of an account that has ended. Those that only count stay where they are: they
+    are nobody's to spend, and a refund must find them.
+    """
+    kept: list[Lot] = []
     for lot in draft.lots:
+        if draft.program.currency(lot.currency).qualifies:
+            kept.append(lot)
+            continue
         bucket = "pending" if lot.activates_at else "available"
         draft.post("forfeiture", lot.currency, lot.points, (bucket, "forfeited"), lot_from=lot.key)
         if not lot.activates_at:
             draft.add_totals(lot.key, LotTotals(taken_in=lot.taken_in))
-    draft.lots = []
+    draft.lots = kept

@@ -16,6 +16,7 @@ from services.loyalty.domain.calendar import Instant, local_date, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import after_span, window_end, window_key, windows_counted
 from services.loyalty.domain.program import Currency, Level, Program, Tiers
+from services.loyalty.domain.status import ENDED
 
 
 def qualifying(program: Program) -> Currency:
@@ -74,10 +75,10 @@ def base_level(program: Program) -> str:
 
 def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
     """Reaches the levels that a posting of ``credited`` points to ``window`` has made the balances
-    allow, where the currency is the one that counts for tiers.
+    allow, where the currency is the one that counts for tiers and the account has one.
     """
     tiers = draft.program.tiers
-    if tiers is None or currency != tiers.currency:
+    if tiers is None or currency != tiers.currency or draft.status in ENDED:
         return
     terms = qualifying(draft.program).window
     assert terms is not None

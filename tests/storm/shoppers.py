@@ -80,7 +80,7 @@ class Shoppers:
     def _next(self) -> list[Post]:
         number, rng = len(self.posts), self.rng
         at, member = self.start + number * SECOND, rng.choice(self.members)
-        order, price = f"o{number}", f"{rng.randint(1, 90)}.{rng.randint(0, 99):02}"
+        order, price = f"o{number}", f"{rng.randint(1, 12)}.{rng.randint(0, 99):02}"
         sale = bought(member, order, at, units=rng.randint(2, 6), price=price)
         back = returned(member, order, at + SECOND, id=order, units=rng.randint(1, 2))
         doings = {

@@ -165,6 +165,15 @@ def line(position: int, pence: int, quantity: int = 1, **more: Any) -> Line:
     return Line(position=position, quantity=quantity, unit_price=pence, **more)
 
 
+def purchase(order: str, *lines: Line | int, currency: str = "GBP", **more: Any) -> Purchased:
+    """An order of these lines; a number is a line of one piece at that price."""
+    made = [
+        each if isinstance(each, Line) else line(position, each)
+        for position, each in enumerate(lines, 1)
+    ]
+    return Purchased(order, currency, made, **more)
+
+
 class Shop:
     """The service on a store in memory, with a clock that follows what happens."""
 
@@ -198,7 +207,8 @@ class Shop:
         name = f"event-{self._sent}"
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
         activity = Activity(body, occurred_at, 0, "/shop", name)
-        return Incoming(member, activity, digest, encode_body(body), profile)
+        self.last = Incoming(member, activity, digest, encode_body(body), profile)
+        return self.last
 
     def records(self, *messages: Incoming) -> list[Outcome]:
         """Records messages as one batch, and audits the books."""
@@ -283,12 +293,9 @@ class Member:
         currency: str = "GBP",
         **more: Any,
     ) -> Outcome:
-        """An order of these lines; a number is a line of one piece at that price."""
-        made = [
-            each if isinstance(each, Line) else line(position, each)
-            for position, each in enumerate(lines, 1)
-        ]
-        return self.does(Purchased(order, currency, made, **more), at, known_at=known_at)
+        """An order of these lines, as :func:`purchase` has it."""
+        body = purchase(order, *lines, currency=currency, **more)
+        return self.does(body, at, known_at=known_at)
 
     def returns(
         self,

@@ -38,7 +38,7 @@ from services.loyalty.domain.activity import (
     Unstuck,
     kind_of,
 )
-from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.calendar import DAY, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
@@ -52,6 +52,9 @@ from services.loyalty.domain.ticks import tick
 
 MAX_WAITING = 100
 """Parked activities per member; one more is refused ``too_many_parked``."""
+
+SEGMENTS_KEPT = 366 * DAY
+"""So long after its end a segment is remembered, because a late activity sees it as it was then."""
 
 
 def effective_at(account: Account, activity: Activity) -> Instant:
@@ -150,7 +153,7 @@ def _parked(
 
 def _tidy(draft: Draft, account: Account) -> None:
     """On the first decision of a new day, moves counters whose period is over, and closed windows,
-    to their rows.
+    to their rows, and forgets segments left long ago.
     """
     today = draft.today
     was = local_date(account.as_of, draft.tz)
@@ -160,8 +163,9 @@ def _tidy(draft: Draft, account: Account) -> None:
         draft.history[key] = draft.counters.pop(key)
     if (today.year, today.month) != (was.year, was.month) and draft.windows:
         tiers.close_windows(draft)
-    if draft.segments and any(held.ends_at <= account.as_of for held in draft.segments):
-        draft.segments = [held for held in draft.segments if held.ends_at > account.as_of]
+    forgotten = draft.effective_at - SEGMENTS_KEPT
+    if draft.segments and any(held.ends_at <= forgotten for held in draft.segments):
+        draft.segments = [held for held in draft.segments if held.ends_at > forgotten]
 
 
 def _engagement(draft: Draft, body: Engaged) -> None:

@@ -27,6 +27,7 @@ async def run_until_stopped(parts: Mapping[str, Part], *, heartbeat: Path | None
     Raises:
         Exception: what the first part to fail raised, after the others have stopped.
     """
+    asyncio.get_running_loop().set_exception_handler(_unheard)
     async with stop_on_signals() as stop, _beating(heartbeat):
         running = {asyncio.create_task(part(stop)): name for name, part in parts.items()}
         stopping = asyncio.create_task(stop.wait())
@@ -39,6 +40,16 @@ async def run_until_stopped(parts: Mapping[str, Part], *, heartbeat: Path | None
     for task in running:
         if not task.cancelled() and (error := task.exception()):
             raise error
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Keeps to itself what client libraries drop when they fail: one future for each message that a
+    fenced producer still held. Their failure itself reaches us where we wait for it.
+    """
+    if context["message"] == "Future exception was never retrieved":
+        log.debug("unheard: %s", context.get("exception"))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _drained(running: Mapping[asyncio.Task[None], str]) -> None:

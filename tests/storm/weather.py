@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from random import Random
 
-from tests.storm.deployment import POLL_S, Deployment
+from tests.storm.deployment import POLL_S, Deployment, Process
 from tests.storm.shoppers import Shoppers
 
-AT_ONCE = 40
+AT_ONCE = 20
 BACKLOG = 400
 
 
@@ -30,3 +33,98 @@ async def feeding(deployment: Deployment, shoppers: Shoppers) -> AsyncIterator[N
     finally:
         over.set()
         await task
+
+
+@dataclass
+class Storm:
+    """Faults at seeded random moments, each while work is under way.
+
+    ``met`` counts them by kind.
+    """
+
+    deployment: Deployment
+    rng: Random
+    workers: list[Process]
+    relay: Process
+    met: Counter[str] = field(default_factory=Counter)
+
+    async def over_workers(self, kills: int, freezes: int) -> None:
+        """Workers are killed, or frozen until others have taken their partitions."""
+        faults = [self._kill_worker] * kills + [self._freeze_worker] * freezes
+        self.rng.shuffle(faults)
+        for fault in faults:
+            await self.deployment.goes_on(self.rng.randint(1, 500))
+            await self._random_moment()
+            await fault(self.rng.randrange(len(self.workers)))
+
+    async def over_the_relay(self, kills: int, freezes: int) -> None:
+        """The relay is killed, or frozen until another has taken its place."""
+        faults = [self._kill_relay] * kills + [self._freeze_relay] * freezes
+        self.rng.shuffle(faults)
+        for fault in faults:
+            await self._publishes_on(self.rng.randint(1, 6))
+            await self._random_moment()
+            await fault()
+
+    async def _random_moment(self) -> None:
+        await asyncio.sleep(self.rng.uniform(0, 0.05))
+
+    async def _kill_worker(self, which: int) -> None:
+        self.workers[which].kill()
+        self.workers[which] = self.deployment.start("work")
+        self.met["worker killed"] += 1
+
+    async def _freeze_worker(self, which: int) -> None:
+        """The others may wait for a lock that it holds until PostgreSQL ends its session."""
+        zombie = self.workers[which]
+        if not zombie.holds:
+            await self.deployment.at_work(zombie)
+        zombie.freeze()
+        before = zombie.said("partitions taken:")
+        held = await self._epochs(zombie.holds)
+
+        async def taken() -> bool:
+            now = await self._epochs(set(held))
+            return all(now[place] > epoch for place, epoch in held.items())
+
+        async def back() -> bool:
+            return zombie.said("partitions taken:") > before
+
+        await self.deployment.until(taken, f"others take over from {zombie.name}")
+        zombie.thaw()
+        await self.deployment.until(back, f"{zombie.name} is back in the group")
+        self.met["worker frozen"] += 1
+
+    async def _epochs(self, places: set[str]) -> dict[str, int]:
+        rows = await self.deployment.rows("SELECT topic || '/' || partition, epoch FROM position")
+        return {row[0]: row[1] for row in rows if row[0] in places}
+
+    async def _kill_relay(self) -> None:
+        self.relay.kill()
+        self.relay = self.deployment.start("relay")
+        self.met["relay killed"] += 1
+
+    async def _freeze_relay(self) -> None:
+        """A relay is cut off from the database while it is frozen, and finds another at work."""
+        zombie, self.relay = self.relay, self.deployment.start("relay")
+        zombie.freeze()
+        await self.deployment.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'loyalty relay'"
+        )
+        await self.deployment.until(self._leads, "another relay takes over")
+        zombie.thaw()
+        await self._publishes_on(2)
+        await self.deployment.stop(zombie)
+        self.met["relay frozen"] += 1
+
+    async def _leads(self) -> bool:
+        return self.relay.said("relay leads") > 0
+
+    async def _publishes_on(self, batches: int) -> None:
+        goal = await self.deployment.value("SELECT n FROM relay") + batches
+
+        async def reached() -> bool:
+            return bool(await self.deployment.value("SELECT n FROM relay") >= goal)
+
+        await self.deployment.until(reached, f"{batches} more batches are published")

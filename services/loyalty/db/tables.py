@@ -251,6 +251,23 @@ program_version = Table(
     _required("published_by", Text()),
 )
 
+checkpoint = Table(
+    "checkpoint",
+    metadata,
+    _key("number", BigInteger()),
+    _required("at", _At()),
+    _required("document", Text()),
+)
+
+checkpoint_head = Table(
+    "checkpoint_head",
+    metadata,
+    _key("member_id"),
+    _key("number", BigInteger()),
+    _required("seq", BigInteger()),
+    _required("head", LargeBinary()),
+)
+
 api_key = Table(
     "api_key",
     metadata,

@@ -7,7 +7,7 @@ what is held in memory at a time is one member's rows.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -123,11 +123,12 @@ async def verify(
     *,
     member: str | None = None,
     progress: Callable[[int, int], None] | None = None,
+    further: Callable[[Verdict], Awaitable[None]] | None = None,
 ) -> Verdict:
     """Recomputes everything that the ledger implies, for all members or for one.
 
-    ``progress`` gets members done and in all. Points in transit concern all members together, so
-    for one they are not looked at.
+    ``progress`` gets members done and in all; ``further`` checks more in the same snapshot. Points
+    in transit concern all members together, so for one they are not looked at.
     """
     verdict = Verdict() if member is None else Verdict(checked=CHECKED[:-1])
     totals: defaultdict[tuple[str, str], int] = defaultdict(int)
@@ -144,6 +145,8 @@ async def verify(
                 progress(verdict.members, members)
         if member is None:
             verdict.unrelayed = await _unrelayed(connection)
+        if further:
+            await further(verdict)
     if progress:
         progress(verdict.members, members)
     _balance(verdict, totals)

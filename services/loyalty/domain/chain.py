@@ -52,3 +52,8 @@ _encode = msgspec.json.Encoder().encode
 def link(previous: bytes, row: JournalRow, entries: Sequence[LedgerEntry]) -> bytes:
     """The 32 bytes that bind ``row`` and its entries to the link before them."""
     return sha256(previous + _encode((row, entries))).digest()
+
+
+def linked_text(row: JournalRow, entries: Sequence[LedgerEntry]) -> str:
+    """What a row's link covers beside the link before it, for whoever recomputes it elsewhere."""
+    return _encode((row, entries)).decode()

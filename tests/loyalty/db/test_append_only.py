@@ -6,8 +6,9 @@ from itertools import product
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.loyalty.db import tables
+from services.loyalty.db import checkpoints, tables
 from services.loyalty.db.programs import publish
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.ledger import TRANSFERS
@@ -20,6 +21,16 @@ CHANGES = {
         "UPDATE program_version SET document = ''",
         "DELETE FROM program_version",
         "TRUNCATE program_version",
+    ),
+    "checkpoint": (
+        "UPDATE checkpoint SET document = ''",
+        "DELETE FROM checkpoint",
+        "TRUNCATE checkpoint",
+    ),
+    "checkpoint_head": (
+        "UPDATE checkpoint_head SET head = sha256('x')",
+        "DELETE FROM checkpoint_head",
+        "TRUNCATE checkpoint_head",
     ),
 }
 
@@ -35,6 +46,7 @@ async def history(session: PgSession) -> None:
         digest="d",
         published_by="ann",
     )
+    await checkpoints.make(session.connection, Ed25519PrivateKey.generate(), at=START)
 
 
 @pytest.mark.usefixtures("history")

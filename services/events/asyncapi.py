@@ -66,8 +66,8 @@ CHANNELS: dict[str, Channel] = {
     topics.CHECKPOINTS: Channel(
         "checkpoints",
         "this service",
-        "Signed roots over the books of all members. Reserved: nothing is published yet.",
-        key="None.",
+        "Signed roots over the chains of all members: keep them where the service cannot write.",
+        key="One constant key.",
     ),
     topics.DERIVED: Channel(
         "derived",

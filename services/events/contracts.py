@@ -19,16 +19,20 @@ import msgspec
 from services.events.asyncapi import document
 from services.events.codec import Derived, EventId, event_bytes
 from services.events.outgoing import PUBLISHED, Published, data_schema
-from services.events.topics import DEAD_LETTERS
+from services.events.topics import CHECKPOINTS, DEAD_LETTERS
 from services.loyalty.application.contract import INCOMING
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.checkpoint import KEY
+from services.loyalty.domain.proof import Proof
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 DIRECTORY = Path(__file__).parents[2] / "contracts"
 
 _DEFINITION = "#/definitions/{name}"
 _EXAMPLE_AT: Instant = 1_291_191_960_000_000  # 2010-12-01T08:26:00Z
+_SUBJECTS = {DEAD_LETTERS: "Place of the message.", CHECKPOINTS: "Always the same."}
 _DERIVED_NAME = "loyalty.derived"
+_PROOF_NAME = "loyalty.proof"
 
 
 class _Sink(Protocol):
@@ -51,11 +55,15 @@ def generated(directory: Path = DIRECTORY) -> dict[str, str]:
 def schemas() -> dict[str, dict[str, Any]]:
     """A self-contained JSON Schema (draft 7) of every message, by its name."""
     _, definitions = msgspec.json.schema_components(
-        [*INCOMING.values(), Derived], ref_template=_DEFINITION
+        [*INCOMING.values(), Derived, Proof], ref_template=_DEFINITION
     )
     made = {name: _incoming(name, shape.__name__, definitions) for name, shape in INCOMING.items()}
     made |= {name: _outgoing(name, told) for name, told in PUBLISHED.items()}
     made[_DERIVED_NAME] = _headed(_DERIVED_NAME, definitions["Derived"])
+    made[_PROOF_NAME] = _headed(
+        _PROOF_NAME,
+        definitions["Proof"] | {"definitions": {"Checkpoint": definitions["Checkpoint"]}},
+    )
     return made
 
 
@@ -65,6 +73,8 @@ def example(name: str, told: Published) -> dict[str, Any]:
     if told.topic == DEAD_LETTERS:
         place = f"{told.example['topic']}/{told.example['partition']}"
         origin = EventId(1, place, told.example["offset"], 0)
+    if told.topic == CHECKPOINTS:
+        origin = EventId(1, KEY, told.example["number"], 0)
     event: dict[str, Any] = json.loads(
         event_bytes(origin, name, _EXAMPLE_AT, json.dumps(told.example))
     )
@@ -108,7 +118,7 @@ def _needed(shape: str, definitions: dict[str, Any]) -> list[str]:
 
 
 def _outgoing(name: str, told: Published) -> dict[str, Any]:
-    whose = "Place of the message." if told.topic == DEAD_LETTERS else "The member."
+    whose = _SUBJECTS.get(told.topic, "The member.")
     envelope = _envelope(name, data_schema(told))
     envelope["properties"]["subject"] = {"type": "string", "description": whose}
     envelope["properties"]["id"] |= {

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 from services.events.codec import VOIDED
 from services.events.letters import NOTICE
-from services.events.topics import DEAD_LETTERS, EVENTS
+from services.events.topics import CHECKPOINTS, DEAD_LETTERS, EVENTS
+from services.loyalty.domain.checkpoint import MADE
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -285,6 +286,46 @@ PUBLISHED: dict[str, Published] = {
             "size_bytes": 412,
         },
         topic=DEAD_LETTERS,
+    ),
+    MADE: Published(
+        "A root over the chains of all members was signed: what stands under it can be proven, and "
+        "can no longer be cut or rewritten unseen.",
+        {
+            "incarnation": _count("Of the deployment: another begins after a restore.", minimum=1),
+            "number": _count("Counts checkpoints from 1.", minimum=1),
+            "at": _instant("When it was made."),
+            "count": _count(
+                "Members to whom anything happened, the leaves of the tree.", minimum=0
+            ),
+            "activities": _count("Sum of their last seqs.", minimum=0),
+            "root": _text(
+                "Root of the Merkle tree (RFC 6962 section 2.1, SHA-256) over the leaves in the "
+                "order of member ids; a leaf is the compact JSON `[member, seq, link]` with the "
+                "link of its last journal row in base64.",
+                pattern="^[0-9a-f]{64}$",
+            ),
+            "key_id": _text(
+                "First digits of the SHA-256 of the public key.", pattern="^[0-9a-f]{16}$"
+            ),
+            "signature": _text(
+                "Ed25519 (RFC 8032) over this object without its signature as canonical JSON "
+                "(RFC 8785), in base64."
+            ),
+        },
+        {
+            "incarnation": 1,
+            "number": 31,
+            "at": "2010-12-01T08:26:00Z",
+            "count": 4339,
+            "activities": 401604,
+            "root": "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "key_id": "21fe31dfa154a261",
+            "signature": (
+                "vGmWBd5Wc/XgQmgN7mOEqRZnR4MHi7eW/T6ijFs8/i+Qqo/oH+mDLQ1JX/PM"
+                "KTEpsBi0Ak2HZqsn14Z1gUHnCQ=="
+            ),
+        },
+        topic=CHECKPOINTS,
     ),
 }
 """The events by type."""

@@ -14,7 +14,7 @@ from services.events.broker import Kafka, one_line, partitions_of, started
 from services.events.codec import EventId, parse_event_id
 from services.events.halt import BrokerUnavailable
 from services.events.publishing import batch_of
-from services.events.topics import DEAD_LETTERS, DERIVED, EVENTS
+from services.events.topics import CHECKPOINTS, DEAD_LETTERS, DERIVED, EVENTS
 
 ASK_S = 30.0
 
@@ -48,7 +48,7 @@ async def published_since(kafka: Kafka, incarnation: int, last_batch: int) -> Pu
         BrokerUnavailable: they cannot be read.
     """
     published = Published()
-    async for record in _everything(kafka, (EVENTS, DERIVED, DEAD_LETTERS)):
+    async for record in _everything(kafka, (EVENTS, DERIVED, DEAD_LETTERS, CHECKPOINTS)):
         stamped = batch_of(record.headers)
         if stamped is None or stamped.incarnation < incarnation:
             continue

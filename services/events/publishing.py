@@ -9,13 +9,17 @@ from services.events import codec
 from services.events.codec import EventId
 from services.events.letters import NOTICE
 from services.events.outbox import Row, Standing
-from services.events.topics import DEAD_LETTERS, DERIVED, EVENTS, RELAY
+from services.events.topics import CHECKPOINTS, DEAD_LETTERS, DERIVED, EVENTS, RELAY
 from services.events.watermark import KEY, watermark_bytes
 from services.loyalty.domain.calendar import from_datetime
+from services.loyalty.domain.checkpoint import MADE
 
 INCARNATION_HEADER = "loyalty-incarnation"
 BATCH_HEADER = "loyalty-batch"
 """Headers of all that the relay sends: which batch of which incarnation it belongs to."""
+
+_ELSEWHERE = {NOTICE: DEAD_LETTERS, MADE: CHECKPOINTS}
+"""Where events go that are not of a member, by their type."""
 
 
 class Outgoing(NamedTuple):
@@ -33,7 +37,7 @@ def outgoing(row: Row, held: Standing, source: str) -> Outgoing:
     if row.target is not None:
         value = codec.derived_bytes(origin, held.n, row.target, at, row.data)
         return Outgoing(DERIVED, row.target.encode(), value)
-    topic = DEAD_LETTERS if row.type == NOTICE else EVENTS
+    topic = _ELSEWHERE.get(row.type, EVENTS)
     value = codec.event_bytes(origin, row.type, at, row.data, source=source)
     return Outgoing(topic, row.member_id.encode(), value)
 

@@ -18,6 +18,7 @@ from services.loyalty.domain import refunds
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
+    Amended,
     AnyBody,
     Engaged,
     Enrolled,
@@ -395,7 +396,7 @@ def history_keys(
 def _late_keys(
     program: Program, account: Account, body: AnyBody, occurred_at: Instant
 ) -> Iterable[str]:
-    if not isinstance(body, Purchased | Engaged):
+    if not isinstance(body, Purchased | Amended | Engaged):
         return []
     day = local_date(occurred_at, program.zone)
     keys = [limit_key(rule.id, rule.limit, day) for rule in program.rules if rule.limit is not None]

@@ -72,8 +72,10 @@ def _delivery(data: wire.PurchaseDelivered, at: Instant) -> Composed:
 
 def _amendment(data: wire.PurchaseAmended, at: Instant) -> Composed:
     lines = _lines(data.lines, data.currency)
-    _cost(lines)
-    return domain.Amended(data.order_id, data.currency, lines), None
+    discount = 0 if data.discount == NOTHING else _amount(data.discount, data.currency)
+    if discount > _cost(lines):
+        raise _impossible("data.discount: more than the lines cost")
+    return domain.Amended(data.order_id, data.currency, lines, discount), None
 
 
 def _cancellation(data: wire.PurchaseCancelled, at: Instant) -> Composed:

@@ -126,6 +126,7 @@ class PurchaseAmended(Member, frozen=True):
     order_id: OrderId
     currency: Currency
     lines: Annotated[list[PurchaseLine], _lines("All lines as they now are.", fewest=0)]
+    discount: Annotated[str, _money("Order-wide discount as it now is.")] = "0"
 
 
 class PurchaseCancelled(Member, frozen=True):

@@ -96,13 +96,14 @@ class Delivered(Body, frozen=True, gc=False, tag="delivery"):
 
 
 class Amended(Body, frozen=True, gc=False, tag="amendment"):
-    """An order now has these lines: lower ones count as returned, new positions are earned on their
-    own.
+    """An order now has these lines, and this discount on the whole: lower lines count as returned,
+    new positions are earned on their own.
     """
 
     order: str
     currency: str
     lines: list[Line]
+    discount: int = 0
 
 
 class Cancelled(Body, frozen=True, gc=False, tag="cancellation"):

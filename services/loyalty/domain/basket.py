@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from services.loyalty.domain.activity import Line, Purchased
 from services.loyalty.domain.program import Filter, Program
 from services.loyalty.domain.receipt import ReceiptLine
@@ -34,6 +36,17 @@ def receipt_lines(program: Program, body: Purchased) -> list[ReceiptLine]:
     return [
         ReceiptLine(line.position, line.quantity, value, spend)
         for line, value, spend in zip(lines, values, spends, strict=True)
+    ]
+
+
+def discounted(lines: Sequence[Line], discount: int) -> list[Line]:
+    """The lines with their share of a discount on the whole order in their own."""
+    if not discount:
+        return list(lines)
+    shares = spread(discount, [line.paid for line in lines])
+    return [
+        structs.replace(line, discount=line.discount + share)
+        for line, share in zip(lines, shares, strict=True)
     ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from msgspec import structs
+
 from services.loyalty.domain import lots, refunds
 from services.loyalty.domain.activity import (
     Amended,
@@ -13,7 +15,7 @@ from services.loyalty.domain.activity import (
     Purchased,
     Refunded,
 )
-from services.loyalty.domain.basket import receipt_lines
+from services.loyalty.domain.basket import discounted, receipt_lines
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
@@ -120,8 +122,9 @@ def amendment(draft: Draft, body: Amended) -> None:
         raise Refusal("currency_mismatch", currency=receipt.currency)
     if receipt.cancelled:
         raise Refusal("already_cancelled", order=body.order)
-    more = _added(receipt, body.lines)
-    back = _taken_off(receipt, body.lines)
+    lines = discounted(body.lines, body.discount)
+    more = _added(receipt, lines)
+    back = _taken_off(receipt, lines)
     amended = _with_amounts_back(receipt, back)
     refunds.reverse(draft, amended, reason="amendment")
     if more:
@@ -142,30 +145,17 @@ def _added(receipt: Receipt, lines: list[Line]) -> list[Line]:
     """New lines, and the raised part of lines, as what would have to be bought to get there."""
     was = {line.position: line.value for line in receipt.lines}
     return [
-        Line(
-            line.position,
-            line.sku,
-            line.quantity,
-            line.unit_price,
-            line.discount,
-            line.tax,
-            line.category,
-            line.brand,
-        )
-        if line.position not in was
-        else Line(
-            line.position,
-            line.sku,
-            1,
-            line.paid - was[line.position],
-            0,
-            0,
-            line.category,
-            line.brand,
-        )
+        _raised(line, was[line.position]) if line.position in was else line
         for line in lines
         if line.paid > was.get(line.position, -1)
     ]
+
+
+def _raised(line: Line, before: int) -> Line:
+    """One piece that costs what the line costs more, with as much of its tax."""
+    more = line.paid - before
+    tax = line.tax * more // line.paid
+    return structs.replace(line, quantity=1, unit_price=more, discount=0, tax=tax)
 
 
 def _with_amounts_back(receipt: Receipt, back: dict[int, int]) -> Receipt:

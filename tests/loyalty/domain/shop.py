@@ -203,6 +203,8 @@ class Shop:
         self, member: str, body: AnyBody, occurred_at: Instant, profile: ProfilePatch | None = None
     ) -> Incoming:
         """A message with an id of its own."""
+        if isinstance(body, TransferRequested):
+            body = msgspec.structs.replace(body, from_member=member)
         self._sent += 1
         name = f"event-{self._sent}"
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
@@ -320,9 +322,14 @@ class Member:
         return self.does(Delivered(order), at)
 
     def amends(
-        self, order: str, *lines: Line, at: str | None = None, currency: str = "GBP"
+        self,
+        order: str,
+        *lines: Line,
+        at: str | None = None,
+        currency: str = "GBP",
+        discount: int = 0,
     ) -> Outcome:
-        return self.does(Amended(order, currency, list(lines)), at)
+        return self.does(Amended(order, currency, list(lines), discount), at)
 
     def engages(self, of: str, at: str | None = None, **more: Any) -> Outcome:
         return self.does(Engaged(of, **more), at)

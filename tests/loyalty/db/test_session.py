@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import date
 
 import asyncpg
@@ -109,7 +108,9 @@ async def test_an_event_that_was_recorded_is_not_recorded_again(session: PgSessi
     assert found == {("ada", digest("/shop event-1")): digest("content of event-1")}
     [again] = await opened(session, "ada")
     twice = write_of(again, bought("1"))
-    twice.decided = [replace(twice.decided[0], event_digest=digest("/shop event-1"))]
+    twice.decided = [
+        msgspec.structs.replace(twice.decided[0], event_digest=digest("/shop event-1"))
+    ]
     with pytest.raises(AlreadyRecorded):
         await record(session, twice)
     assert await session.load_accounts(["ada"]) == {"ada": again}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import asyncpg
+import msgspec
 import pytest
 
 from services.loyalty.application.store import AlreadyRecorded, ProfilePatch
@@ -102,7 +102,9 @@ async def test_an_event_recorded_meanwhile_is_told_apart(session: PgSession) -> 
     await write_one(session.connection, write_of(ada, bought("1")))
     [ada] = await opened(session, "ada")
     twice = write_of(ada, bought("2"))
-    twice.decided = [replace(twice.decided[0], event_digest=digest("/shop event-1"))]
+    twice.decided = [
+        msgspec.structs.replace(twice.decided[0], event_digest=digest("/shop event-1"))
+    ]
     with pytest.raises(AlreadyRecorded):
         await write_one(session.connection, twice)
 

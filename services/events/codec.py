@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, get_args
 
 import msgspec
 
-from services.loyalty.application.intake import DERIVED_SOURCE, event_digest
+from services.loyalty.application.intake import DERIVED_SOURCE, event_digest, unquoted
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.activity import (
@@ -149,11 +149,11 @@ def read_derived(raw: bytes | None, *, key: bytes | None = None) -> DerivedMessa
         check_member_id(message.member)
         check_member_id(message.target)
     except msgspec.ValidationError as error:
-        raise Unacceptable("invalid_field", str(error)[:300]) from None
+        raise Unacceptable("invalid_field", unquoted(str(error))) from None
     except BadMemberId as bad:
         raise Unacceptable(bad.code, f"member or target: {bad.reason}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unacceptable("not_json", str(error)[:300]) from None
+        raise Unacceptable("not_json", unquoted(str(error))) from None
     except RecursionError:
         raise Unacceptable("too_deep", "JSON nested deeper than is read") from None
     if b"\\u0000" in raw:

@@ -57,6 +57,7 @@ _JSON_TYPES = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNOR
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _TYPE = re.compile(r"[a-z][a-z0-9._-]{0,99}", re.ASCII)
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+_QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)
 _LONGEST_DETAIL = 300
 
 _read_envelope = msgspec.json.Decoder(Envelope).decode
@@ -254,9 +255,14 @@ def _member_of(envelope: Envelope) -> str | None:
 
 
 def _explain(error: msgspec.ValidationError) -> tuple[str, str]:
-    found = _PLACE.fullmatch(str(error))
+    found = _PLACE.fullmatch(unquoted(str(error)))
     assert found is not None, error
-    return _clip(found["what"]), _clip(found["place"] or "")
+    return found["what"], found["place"] or ""
+
+
+def unquoted(complaint: str) -> str:
+    """What a parser complains of, without the value that it quotes: that may be anything."""
+    return _clip(_QUOTED.sub("", complaint))
 
 
 def _named(event_type: str) -> str:

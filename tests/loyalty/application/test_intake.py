@@ -273,6 +273,12 @@ def test_what_is_not_a_cloudevent_is_refused(raw: bytes) -> None:
     assert refusal_of(raw).code == "not_a_cloudevent"
 
 
+@pytest.mark.parametrize("version", ["ada@example.org", "1.0\0", "it's 'quoted' - at `$.x`"])
+def test_a_refusal_never_repeats_what_was_sent(version: str) -> None:
+    refusal = refusal_of(raw_of(PURCHASE | {"specversion": version}))
+    assert (refusal.code, refusal.detail) == ("not_a_cloudevent", "specversion: Invalid enum value")
+
+
 def test_an_unknown_type_is_refused_and_named() -> None:
     refusal = refusal_of(raw_of(PURCHASE | {"type": "commerce.purchase.completed.v2"}))
     assert refusal.code == "unknown_type"

@@ -105,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
     _add_processes(adds)
     _add_set_up(adds)
     _add_operations(adds)
+    _add_books(adds)
     _add_trying_out(adds)
     return made
 
@@ -221,19 +222,6 @@ def _add_operations(adds: _Adds) -> None:
         example="loyalty program show 3",
     )
     show.add_argument("version", type=int, nargs="?", help="which (default: list all)")
-    verify = adds(
-        "verify",
-        "commands.books:verify",
-        "recompute chains, lots, balances and the trial balance, and name the first wrong row",
-        example="loyalty verify --json",
-    )
-    verify.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
-    adds(
-        "recover",
-        "commands.books:recover",
-        "start a new incarnation after a restore or a lost topic",
-        example="loyalty recover        # when serve, work, relay and schedule refuse to start",
-    )
     adjust = adds(
         "adjust",
         "commands.adjust:adjust",
@@ -247,6 +235,69 @@ def _add_operations(adds: _Adds) -> None:
     adjust.add_argument("--by", required=True, help="who answers for it")
     adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
+
+
+def _add_books(adds: _Adds) -> None:
+    verify = adds(
+        "verify",
+        "commands.books:verify",
+        "recompute chains, lots, balances and the trial balance, and name the first wrong row",
+        example="loyalty verify --json",
+    )
+    verify.add_argument("--json", action="store_true", help="print the verdict as one JSON object")
+    verify.add_argument(
+        "--against",
+        metavar="CHECKPOINT",
+        help="also hold every chain against this checkpoint: a file of it, or - for standard input",
+    )
+    replay = adds(
+        "replay",
+        "commands.replay:replay",
+        "decide the whole journal again, and name the first row that is not what it makes",
+        example="loyalty replay --member 17850",
+    )
+    replay.add_argument("--member", metavar="ID", help="only this member (default: all)")
+    replay.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    replay.add_argument(
+        "--processes", type=int, metavar="N", help="how many share the work (default: one a core)"
+    )
+    checkpoint = adds(
+        "checkpoint",
+        "commands.checkpoints:checkpoint",
+        "sign one root over the chains of all members, keep, publish and print it",
+        example="loyalty checkpoint > 2011-06-09.json",
+    )
+    checkpoint.add_argument(
+        "--new-key", metavar="FILE", help="make a key to sign with, and FILE.pub, and nothing else"
+    )
+    proof = adds(
+        "proof",
+        "commands.checkpoints:proof",
+        "print the proof that a journal row stands under a checkpoint, or check one",
+        example="loyalty proof 17850 41 > proof.json\n"
+        "  loyalty proof --check proof.json --key checkpoints.pem.pub    # needs no database",
+    )
+    proof.add_argument("member", nargs="?", metavar="MEMBER", help="the member's id")
+    proof.add_argument("seq", nargs="?", type=int, metavar="SEQ", help="which row of its journal")
+    proof.add_argument(
+        "--checkpoint",
+        type=int,
+        metavar="N",
+        help="the checkpoint's number (default: the first that covers the row)",
+    )
+    proof.add_argument("--check", metavar="FILE", help="check this proof instead")
+    for command in (verify, proof):
+        command.add_argument(
+            "--key",
+            metavar="PUB.pem",
+            help="the public key of whoever signed (default: of LOYALTY_CHECKPOINT_KEY_FILE)",
+        )
+    adds(
+        "recover",
+        "commands.books:recover",
+        "start a new incarnation after a restore or a lost topic",
+        example="loyalty recover        # when serve, work, relay and schedule refuse to start",
+    )
 
 
 def _add_dead_letters(adds: _Adds) -> None:

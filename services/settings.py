@@ -188,6 +188,11 @@ class Settings:
         _DURATION,
         "the longest that due moments wait for inputs that lag behind the clock",
     )
+    checkpoint_key_file: str = _setting(
+        "",
+        _TEXT,
+        "the private key, in PEM, that signs checkpoints; with it, schedulers make one every day",
+    )
     clock: str = _setting(
         "system",
         _one_of("system", "row"),

@@ -9,13 +9,16 @@ from argparse import Namespace
 from rich.console import Console
 from rich.progress import Progress
 
-from services.commands import wiring
+from services.commands import signing, wiring
+from services.commands.checkpoints import read_checkpoint
 from services.events import recover as recovery
-from services.failures import BOOKS
+from services.failures import BOOKS, Refusal
+from services.loyalty.db import checkpoints
 from services.loyalty.db.connect import Limits, connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.verify import Verdict
 from services.loyalty.db.verify import verify as verify_books
+from services.loyalty.domain.checkpoint import Checkpoint, is_signed_by, key_id
 from services.settings import Settings
 
 _NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
@@ -23,15 +26,22 @@ _NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
 
 async def verify(settings: Settings, options: Namespace) -> int:
     """Prints what was checked and what is wrong; answers the exit code of books that are."""
+    against = None if options.against is None else _trusted(settings, options)
     url = wiring.database_url(settings)
     async with connected(url, purpose="verify", limits=_NO_HURRY) as connection:
         await require_schema(connection)
+
+        async def further(verdict: Verdict) -> None:
+            if against:
+                await checkpoints.compare(connection, against, verdict)
+
         screen = Console(stderr=True)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as shown:
             task = shown.add_task("Verifying", total=None)
             verdict = await verify_books(
                 connection,
                 progress=lambda done, total: shown.update(task, completed=done, total=total),
+                further=further,
             )
     print(_as_json(verdict) if options.json else _in_words(verdict))
     if verdict.sound:
@@ -56,6 +66,23 @@ async def recover(settings: Settings, options: Namespace) -> None:
         f" {done.voided:,} members were told that events are void, and {done.kept:,} events"
         " that were published before are not sent again. Start serve, work, relay and schedule."
     )
+
+
+def _trusted(settings: Settings, options: Namespace) -> Checkpoint:
+    """The checkpoint of the file that was named.
+
+    Raises:
+        SettingsRefused: the file holds none, or no key is named. Refusal: another key signed it,
+            or nobody.
+    """
+    checkpoint = read_checkpoint(options.against)
+    key = signing.checking_key(settings, options.key)
+    if not is_signed_by(checkpoint, key):
+        raise Refusal(
+            f"{options.against} says that key {checkpoint.key_id} signed it, and key {key_id(key)}"
+            " did not: against a forgery nothing is checked"
+        )
+    return checkpoint
 
 
 def _in_words(verdict: Verdict) -> str:

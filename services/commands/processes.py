@@ -7,34 +7,40 @@ import logging
 import socket
 from argparse import Namespace
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import asyncpg
 
 from services.commands import wiring
 from services.commands.http_server import HttpServer, address, bind
 from services.commands.running import Part, run_until_stopped
+from services.commands.signing import signing_key
 from services.embedded import embedded
-from services.events.broker import Kafka
+from services.events.broker import Kafka, one_line
 from services.events.consumer import Worker
 from services.events.database import Database
-from services.events.halt import BrokerUnavailable
+from services.events.halt import WatermarkDiffers
 from services.events.lane import WorkerOptions
 from services.events.relay import Relay
-from services.events.scheduler import Scheduler
+from services.events.scheduler import Checkpointer, Scheduler
+from services.events.stopping import pause
 from services.events.topics import partition_counts
 from services.events.watermark import check_history
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.programs import Programs
 from services.loyalty.db import migrate as migrations
+from services.loyalty.db.checkpoints import make_daily
 from services.loyalty.db.connect import connected, create_pool
 from services.loyalty.db.online import PgOnlineStore
+from services.loyalty.domain.calendar import Instant
 from services.loyalty.http.app import create_app
 from services.settings import Settings
 
 log = logging.getLogger(__name__)
 
-HISTORY_S = 30.0
+HISTORY_S = 10.0
 """How often a process that does not touch Kafka itself looks whether the two histories agree."""
 
 
@@ -109,7 +115,24 @@ class Deployment:
             self.clock,
             tick_wait=self.settings.tick_wait,
             keep_bodies=self.settings.keep_dead_letters,
+            checkpoint=self._checkpointer(),
         )
+
+    def _checkpointer(self) -> Checkpointer | None:
+        """Makes the checkpoint of the day, where the deployment has a key to sign it.
+
+        Raises:
+            SettingsRefused: the file named is no such key.
+        """
+        if not self.settings.checkpoint_key_file:
+            return None
+        key = signing_key(self.settings)
+
+        async def make(connection: asyncpg.Connection, now: Instant) -> None:
+            if made := await make_daily(connection, key, at=now):
+                log.info("checkpoint: number=%d members=%d", made.number, made.count)
+
+        return make
 
     @asynccontextmanager
     async def http(self, listening: socket.socket) -> AsyncIterator[Part]:
@@ -135,13 +158,16 @@ class Deployment:
 
         Raises:
             WatermarkDiffers: they do not.
+            SchemaBehind: the database was set back to before a migration.
         """
         while not stop.is_set():
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), HISTORY_S)
-                return
-            with suppress(BrokerUnavailable, OSError):
+            await pause(stop, HISTORY_S)
+            try:
                 await self.check()
+            except (WatermarkDiffers, migrations.SchemaBehind):
+                raise
+            except Exception as error:  # requests are answered as far as they can be
+                log.warning("history not compared: %s: %s", type(error).__name__, one_line(error))
 
 
 async def serve(settings: Settings, options: Namespace) -> None:

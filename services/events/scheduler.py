@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,9 @@ LIMIT = 200
 
 EVERY_S = 1.0
 RETRY_S = (0.5, 1.0, 2.0, 5.0)
-TRIM_S = 3600.0
+TIDY_S = 3600.0
+
+Checkpointer = Callable[[Any, Instant], Awaitable[None]]
 
 
 class Scheduler:
@@ -40,9 +43,10 @@ class Scheduler:
         keep_bodies: how long dead letters keep their original bytes.
         every_s: seconds between two looks.
         wake: set by whoever wants a look at once.
+        checkpoint: called every hour with the connection and the instant, to make one of the day.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all but four are named and have a default
         self,
         kafka: Kafka,
         database: Database,
@@ -53,6 +57,7 @@ class Scheduler:
         keep_bodies: timedelta = timedelta(days=30),
         every_s: float = EVERY_S,
         wake: asyncio.Event | None = None,
+        checkpoint: Checkpointer | None = None,
     ) -> None:
         self._kafka = kafka
         self._database = database
@@ -62,6 +67,7 @@ class Scheduler:
         self._keep_bodies = keep_bodies // timedelta(microseconds=1)
         self._every_s = every_s
         self._wake = wake or asyncio.Event()
+        self._checkpoint = checkpoint
         self.visited = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,13 +92,13 @@ class Scheduler:
         async with closed(await self._database.open("schedule")) as connection:
             await check_history(self._kafka, connection)
             clock = asyncio.get_running_loop().time
-            trim_at = clock()
+            tidy_at = clock()
             while not stop.is_set():
                 self._wake.clear()
                 await self.look(connection, stop)
-                if clock() >= trim_at:
-                    trim_at = clock() + TRIM_S
-                    await self._trim(connection)
+                if clock() >= tidy_at:
+                    tidy_at = clock() + TIDY_S
+                    await self.tidy(connection)
                 await pause(stop, self._every_s, wake=self._wake)
 
     async def look(self, connection: Any, stop: asyncio.Event | None = None) -> int:
@@ -112,9 +118,12 @@ class Scheduler:
             log.info("ticked: accounts=%d", total)
         return total
 
-    async def _trim(self, connection: Any) -> None:
+    async def tidy(self, connection: Any) -> None:
+        """What is to be done now and then."""
         now = await self._clock.now(self._database.session(connection))
         await dead_letters.forget_bodies(connection, before=now - self._keep_bodies)
+        if self._checkpoint:
+            await self._checkpoint(connection, now)
 
 
 async def horizon(connection: Any, now: Instant, tick_wait: Instant) -> Instant:

@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jsonschema import Draft7Validator
 
 from services.events import contracts
@@ -21,10 +23,15 @@ from services.loyalty.application.intake import read_event
 from services.loyalty.application.refusal import CODES
 from services.loyalty.domain import activity
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.checkpoint import Checkpoint, is_signed_by
 
 DIRECTORY = contracts.DIRECTORY
 SERVICES = DIRECTORY.parent / "services"
 SUMMER_2011: Instant = 1_307_000_000_000_000
+RFC_8032_SECRET_KEY = bytes.fromhex(
+    "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"
+)
+"""Of the first test vector in section 7.1: a key that everybody knows."""
 EVERY_TYPE = [*INCOMING, *PUBLISHED]
 
 
@@ -118,6 +125,13 @@ def test_a_derived_message_is_as_its_schema_says() -> None:
     body = activity.encode_body(activity.TransferReturned("t-1", "13047", "points", []))
     raw = derived_bytes(EventId(1, "17850", 41, 2), 7, "13047", SUMMER_2011, body.decode())
     Draft7Validator(schema("loyalty.derived")).validate(json.loads(raw))
+
+
+def test_the_example_of_a_checkpoint_is_signed_as_its_schema_says() -> None:
+    signer = Ed25519PrivateKey.from_private_bytes(RFC_8032_SECRET_KEY)
+    checkpoint = msgspec.convert(example("loyalty.checkpoint.made.v1")["data"], Checkpoint)
+    assert is_signed_by(checkpoint, signer.public_key())
+    assert set(PUBLISHED["loyalty.checkpoint.made.v1"].fields) == set(Checkpoint.__struct_fields__)
 
 
 def test_every_topic_is_described_with_owner_key_and_retention() -> None:

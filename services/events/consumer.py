@@ -22,7 +22,7 @@ def _nothing() -> None:
     """Nobody wants to hear of recorded batches."""
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Lets the cyclic garbage collector look less often.
 
     A batch holds a hundred thousand objects at once, none of them in a cycle, and reference counts
@@ -63,7 +63,7 @@ class Worker:
         Raises:
             Halted: a lane cannot go on until a person acts; the others have stopped too.
         """
-        _spare_the_collector()
+        spare_the_collector()
         ended = asyncio.Event()
         tasks = [asyncio.create_task(lane.run(ended)) for lane in self._lanes]
         stopping = asyncio.create_task(stop.wait())

@@ -86,6 +86,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
             raise Park(reason, f"awaits_{reason}")
         if what != DECIDE:
             raise Refusal(reason)
+        if program.successors:
+            tiers.succeed(draft)
         _DECIDERS[type(body)](draft, body)
     except Refusal as refusal:
         return _refused(program, account, activity, facts, refusal)

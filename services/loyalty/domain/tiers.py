@@ -151,11 +151,13 @@ def _kept_to(standing: Standing) -> dict[str, str]:
 
 
 def _rank(tiers: Tiers, name: str) -> int:
-    """Place of a level, -1 for one that the programme does not know."""
+    """Place of a level, -1 for none. One that only another version knows stands above all others,
+    so that a late activity judged by an earlier version takes nobody's level away.
+    """
     for place, level in enumerate(tiers.levels):
         if level.name == name:
             return place
-    return -1
+    return len(tiers.levels) if name else -1
 
 
 def period_end(standing: Standing) -> Instant:
@@ -169,6 +171,30 @@ def enrol(draft: Draft) -> None:
     """Gives a new member everybody's level."""
     if draft.program.tiers:
         draft.standing = Standing(draft.program.tiers.levels[0].name, draft.effective_at)
+
+
+def level_now(program: Program, name: str) -> str:
+    """The name that a level has in a programme: its own, or its successor's."""
+    return program.successors.get("levels", {}).get(name, name)
+
+
+def succeed(draft: Draft) -> None:
+    """Lets the successors of levels that this version dropped take their place, and says so."""
+    dropped = draft.program.successors.get("levels")
+    was = draft.standing
+    if not dropped or not (was.level in dropped or any(r.level in dropped for r in was.reaches)):
+        return
+    reaches = [
+        Reach(dropped.get(r.level, r.level), r.at, r.until, r.window, r.cause) for r in was.reaches
+    ]
+    level = dropped.get(was.level, was.level)
+    since = was.since if level == was.level else draft.effective_at
+    draft.standing = Standing(level, since, reaches, was.grace_until)
+    if level != was.level:
+        draft.announce(
+            "loyalty.tier.kept.v1",
+            {"level": level, "reason": "renamed"} | _kept_to(draft.standing),
+        )
 
 
 def review(draft: Draft, at: Instant) -> None:
@@ -228,7 +254,12 @@ def _allowed(draft: Draft, tiers: Tiers, window: str) -> int:
 
 
 def _level(tiers: Tiers, name: str) -> Level:
-    return tiers.levels[max(0, _rank(tiers, name))]
+    return tiers.levels[place_of(tiers, name)]
+
+
+def place_of(tiers: Tiers, name: str) -> int:
+    """Place of the level that a programme has for a name: the highest for one it does not know."""
+    return min(max(0, _rank(tiers, name)), len(tiers.levels) - 1)
 
 
 def undo(draft: Draft, window: str) -> None:
@@ -285,7 +316,7 @@ def would_fall(program: Program, account: Account) -> bool:
     """
     assert program.tiers is not None
     end = period_end(account.standing)
-    level = _level(program.tiers, account.standing.level)
+    level = _level(program.tiers, level_now(program, account.standing.level))
     return window_balance(program, account, end - 1) < level.threshold
 
 
@@ -326,7 +357,7 @@ def progress(program: Program, account: Account, at: Instant) -> dict[str, objec
     if tiers is None:
         return {}
     points = window_balance(program, account, at) if account.enrolled_at else 0
-    place = max(0, _rank(tiers, account.standing.level))
+    place = place_of(tiers, level_now(program, account.standing.level))
     shown: dict[str, object] = {"level": tiers.levels[place].name, "points": points}
     if place + 1 < len(tiers.levels):
         above = tiers.levels[place + 1]

@@ -13,7 +13,7 @@ from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.periods import window_key
 from services.loyalty.domain.program import Program, Reward, Tiers
-from services.loyalty.domain.tiers import period_end, window_balance
+from services.loyalty.domain.tiers import level_now, period_end, place_of, window_balance
 from services.loyalty.http import models
 
 STUCK_NOTICE = (
@@ -70,7 +70,7 @@ def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
     if tiers is None or not account.enrolled_at:
         return None
     standing = account.standing
-    place = _place(tiers, standing.level)
+    place = place_of(tiers, level_now(program, standing.level))
     level = tiers.levels[place]
     points = window_balance(program, account, at)
     return models.Tier(
@@ -85,12 +85,6 @@ def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
         keep=_keep(program, tiers, account, place, points) if place else None,
         benefits=[models.Benefit(name=name, terms=terms) for name, terms in level.benefits.items()],
     )
-
-
-def _place(tiers: Tiers, level: str) -> int:
-    """Place of a level in the programme; that of everybody's level for one it does not know."""
-    names = [known.name for known in tiers.levels]
-    return names.index(level) if level in names else 0
 
 
 def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> str:
@@ -148,18 +142,18 @@ def rewards(seen: Seen, issued: Sequence[Issued], languages: Sequence[str]) -> m
         as_of=rfc3339(seen.as_of),
         notice=notice(seen),
         catalogue=[
-            _catalogue(reward, seen.account, languages)
+            _catalogue(reward, seen, languages)
             for reward in sorted(priced, key=lambda reward: (reward.cost, reward.id))
         ],
         issued=[_issued(reward) for reward in issued],
     )
 
 
-def _catalogue(
-    reward: Reward, account: Account, languages: Sequence[str]
-) -> models.CatalogueReward:
+def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.CatalogueReward:
+    account = seen.account
     missing = max(0, reward.cost - account.available(reward.currency))
-    closed = bool(reward.tier) and account.standing.level not in reward.tier
+    level = level_now(seen.program, account.standing.level)
+    closed = bool(reward.tier) and level not in reward.tier
     return models.CatalogueReward(
         reward=reward.id,
         name=_named(reward, languages),

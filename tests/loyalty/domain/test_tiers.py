@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -12,13 +14,25 @@ from services.loyalty.domain.program import (
     Boosts,
     Filter,
     Gift,
+    Level,
     Pending,
     Program,
+    Reward,
     Span,
     Window,
 )
 from services.loyalty.domain.tiers import progress
-from tests.loyalty.domain.shop import Member, Shop, at, both, programme, status, tiers
+from tests.loyalty.domain.shop import (
+    Member,
+    Shop,
+    at,
+    both,
+    fired,
+    programme,
+    rule,
+    status,
+    tiers,
+)
 
 CALENDAR = status(Window("calendar_year"))
 MEMBER = status(Window("member_year"))
@@ -105,6 +119,21 @@ def test_points_that_count_later_find_their_window_although_it_is_over() -> None
     assert (ada.tier, ada.balance("available", "status")) == ("silver", 1100)
     ada.shop.waits_until("2013-01-05")
     assert changes(ada) == [("basic", "silver", "reached"), ("silver", "basic", "period_ended")]
+
+
+def test_a_late_purchase_whose_points_count_later_adds_to_a_window_long_over() -> None:
+    terms = status(Window("calendar_year"), pending=Pending(Span(days=60)), counts="when_activated")
+    ada = enrolled(programme(both(), terms, tiers(kept_until="end_of_next_window")))
+    ada.buys("o1", 600_00, at="2011-10-01")
+    ada.shop.waits_until("2011-12-20")
+    ada.engages("other", "2012-02-01")
+    assert ada.shop.store.history["ada", "window:status/2011"] == [0, 600]
+    ada.buys("o2", 500_00, at="2011-12-28", known_at="2012-02-02")
+    ada.shop.waits_until("2012-03-01")
+    assert (ada.tier, ada.balance("available", "status")) == ("silver", 1100)
+    ada.engages("other", "2013-02-01")
+    assert ada.shop.store.history["ada", "window:status/2011"] == [0, 1100]
+    ada.shop.proves()
 
 
 def test_a_late_purchase_counts_in_the_window_of_its_date() -> None:
@@ -313,3 +342,47 @@ def test_progress_says_what_lifts_and_what_keeps() -> None:
         "keep": {"missing": 1000},
     }
     assert progress(programme(both()), ada.account, at("2011-01-11")) == {}
+
+
+# From one version to the next -----------------------------------------------------------------
+
+
+def _ladder(*above: Level, **more: Any) -> Program:
+    levels = (Level("basic", 0), Level("silver", 1000), *above)
+    ladder = replace(tiers(), levels=levels)
+    return programme(both(), ladder, version=2, holds_from=at("2011-02-01 00:00"), **more)
+
+
+def test_a_late_purchase_under_an_earlier_version_takes_no_level_of_a_later_one_away() -> None:
+    later = _ladder(Level("gold", 5000), Level("diamond", 9000))
+    ada = Shop(programme(both(), tiers()), later).enrols("ada", "2011-01-01")
+    ada.buys("o1", 9500_00, at="2011-02-05")
+    assert ada.tier == "diamond"
+    ada.buys("o2", 1200_00, at="2011-01-20", known_at="2011-02-06")
+    assert ada.tier == "diamond"
+    assert changes(ada) == [("basic", "diamond", "reached")]
+
+
+def test_the_successor_takes_the_place_of_a_level_that_a_version_dropped() -> None:
+    renamed = _ladder(
+        Level("platinum", 8000),
+        successors={"levels": {"gold": "platinum"}},
+        rewards={"lounge": Reward("lounge", 10, "points", tier=frozenset({"platinum"}))},
+    )
+    golden = rule("golden", give={"points": 7}, filter=Filter(tier=frozenset({"gold"})))
+    shop = Shop(programme(both(), golden, tiers()), renamed)
+    ada = shop.enrols("ada", "2011-01-01")
+    ada.buys("o1", 6000_00, at="2011-01-05")
+    shop.waits_until("2011-02-02")
+    assert progress(renamed, ada.account, at("2011-02-02"))["level"] == "platinum"
+    assert ada.redeems("lounge", "2011-02-05").status == "accepted"
+    assert ada.tier == "platinum"
+    assert [(told["level"], told["reason"]) for told in ada.heard("tier.kept")] == [
+        ("platinum", "renamed")
+    ]
+    late = ada.buys("o2", 1200_00, at="2011-01-20", known_at="2011-02-06")
+    assert fired(late)["golden"] == 7, "the tier held then had its old name"
+    assert ada.tier == "platinum", "an earlier version does not know it, and leaves it alone"
+    shop.waits_until("2011-07-01")
+    assert changes(ada)[1:] == [("platinum", "silver", "period_ended")]
+    shop.proves()

@@ -9,7 +9,13 @@ from typing import Any
 from services.loyalty.domain.account import Lot
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.periods import activation_at, after_span, expiry_at, window_key
+from services.loyalty.domain.periods import (
+    activation_at,
+    after_span,
+    expiry_at,
+    window_key,
+    windows_counted,
+)
 from services.loyalty.domain.program import Currency, Pending
 from services.loyalty.domain.receipt import Posting
 
@@ -107,6 +113,7 @@ def _accrue_qualifying(
         _activation(draft, pending, order) if terms.counts == "when_activated" else (0, "")
     )
     if activates_at:
+        _recall(draft, terms.name, windows_counted(terms.window.kind, terms.window.months, window))
         lot = Lot(terms.name, window, NEVER, activates_at, awaits, points, points)
         return [(draft.accrue_pending(lot, cause=cause, order=order), points)], window
     key = window_lot(terms.name, window)
@@ -121,6 +128,19 @@ def _accrue_qualifying(
     )
     count_qualifying(draft, terms.name, window, points)
     return [(key, points)], window
+
+
+def _recall(draft: Draft, currency: str, windows: Sequence[str]) -> None:
+    """Brings closed windows back into the working state: points that wait will enter one of them,
+    and the moment at which they do reads no rows.
+    """
+    held = draft.windows.setdefault(currency, {})
+    for window in windows:
+        key = f"window:{currency}/{window}"
+        row = draft.history.get(key) or draft.facts.history.get(key)
+        if row and window not in held:
+            held[window] = row[1]
+            draft.history[key] = [0, 0]
 
 
 def count_qualifying(draft: Draft, currency: str, window: str, points: int) -> None:

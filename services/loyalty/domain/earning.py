@@ -341,8 +341,12 @@ def _allocate(points: int, weights: list[int], eligible: list[int] | None) -> li
 
 def _pending(occasion: Occasion, rule: Rule, currency: str) -> Pending | None:
     """The pending period: the rule's own, else the currency's for what can be returned, which only
-    purchases can.
+    purchases can. What an amendment adds to a delivered order awaits no delivery: none would come.
     """
-    if rule.pending is not None:
-        return rule.pending
-    return occasion.draft.program.currencies[currency].pending if occasion.order else None
+    draft, pending = occasion.draft, rule.pending
+    if pending is None and occasion.order:
+        pending = draft.program.currencies[currency].pending
+    if pending is None or not pending.until_delivered:
+        return pending
+    receipt = draft.facts.receipt
+    return None if receipt is not None and receipt.delivered_at else pending

@@ -69,6 +69,18 @@ def test_points_until_delivered_wait_for_the_delivery_of_their_own_order() -> No
     assert ada.heard("points.activated") == [{"currency": "points", "points": 20, "order": "o2"}]
 
 
+def test_what_an_amendment_adds_to_a_delivered_order_awaits_no_second_delivery() -> None:
+    delivered = Pending(until_delivered=True, cancel_after=Span(days=30))
+    shop = Shop(programme(base(), points(pending=delivered)))
+    ada = shop.enrols("ada", "2011-01-01")
+    ada.buys("o1", 50_00, at="2011-01-05")
+    ada.gets("o1", "2011-01-08")
+    ada.amends("o1", line(1, 50_00), line(2, 30_00), at="2011-01-09")
+    assert (ada.available, ada.pending) == (80, 0)
+    shop.waits_until("2011-06-01")
+    assert ada.available == 80
+
+
 def test_a_delivery_that_does_not_come_cancels_what_waited_for_it() -> None:
     ada = Shop(programme(base(), points(pending=DELIVERY))).enrols("ada")
     ada.buys("o1", 10_00, at="2011-01-05 10:00")

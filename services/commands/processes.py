@@ -32,7 +32,7 @@ from services.loyalty.application.clock import Clock
 from services.loyalty.application.programs import Programs
 from services.loyalty.db import migrate as migrations
 from services.loyalty.db.checkpoints import make_daily
-from services.loyalty.db.connect import connected, create_pool
+from services.loyalty.db.connect import SchemaBehind, connected, create_pool
 from services.loyalty.db.online import PgOnlineStore
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.http.app import create_app
@@ -164,7 +164,7 @@ class Deployment:
             await pause(stop, HISTORY_S)
             try:
                 await self.check()
-            except (WatermarkDiffers, migrations.SchemaBehind):
+            except (WatermarkDiffers, SchemaBehind):
                 raise
             except Exception as error:  # requests are answered as far as they can be
                 log.warning("history not compared: %s: %s", type(error).__name__, one_line(error))

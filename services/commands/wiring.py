@@ -77,6 +77,7 @@ def start_logging(settings: Settings) -> None:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     # Rebalances and reconnections are told by our own lines, or end in an error that is ours.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for driver in ("aiokafka", "asyncpg"):
+        logging.getLogger(driver).setLevel(logging.CRITICAL)
     for told_elsewhere in ("alembic", "uvicorn"):
         logging.getLogger(told_elsewhere).setLevel(logging.WARNING)

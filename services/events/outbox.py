@@ -6,7 +6,7 @@ always a prefix; and a claim takes the first rows of one snapshot in one order, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from services.events.halt import Fenced
@@ -48,6 +48,11 @@ _CLAIM = f"""
 
 _CLAIMED = f"""
     SELECT {_COLUMNS} FROM outbox WHERE claim = $1 ORDER BY recorded_at, member_id, seq, n
+"""  # noqa: S608  the columns are constants
+
+_EVENTS_AT = f"""
+    SELECT {_COLUMNS} FROM unnest($1::text[], $2::bigint[]) AS place(member_id, seq)
+    JOIN outbox USING (member_id, seq) WHERE target IS NULL
 """  # noqa: S608  the columns are constants
 
 _MOVE = """
@@ -92,6 +97,12 @@ async def claim(connection: Any, held: Standing, owner: str, limit: int) -> list
 async def claimed(connection: Any, n: int) -> list[Row]:
     """The rows of a batch that was claimed and not yet deleted."""
     return [Row(*row) for row in await connection.fetch(_CLAIMED, n)]
+
+
+async def events_at(connection: Any, places: Collection[tuple[str, int]]) -> list[Row]:
+    """The events that wait in the outbox at places, each a member and a seq."""
+    members, seqs = zip(*sorted(set(places)), strict=True) if places else ((), ())
+    return [Row(*row) for row in await connection.fetch(_EVENTS_AT, members, seqs)]
 
 
 async def delete(connection: Any, n: int, rows: Sequence[Row]) -> None:

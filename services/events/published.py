@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
@@ -25,11 +26,11 @@ class Published:
 
     Attributes:
         newest: the greatest batch, 0 for none.
-        beyond: the ids of events in batches beyond the one asked for.
+        beyond: the events in batches beyond the one asked for, each with its :func:`digest`.
     """
 
     newest: int = 0
-    beyond: list[EventId] = field(default_factory=list)
+    beyond: dict[EventId, bytes] = field(default_factory=dict)
 
 
 class _Identified(msgspec.Struct):
@@ -54,8 +55,13 @@ async def published_since(kafka: Kafka, incarnation: int, last_batch: int) -> Pu
             continue
         published.newest = max(published.newest, stamped.n)
         if stamped.n > last_batch and record.topic == EVENTS:
-            published.beyond.append(parse_event_id(_read_id(record.value).id))
+            published.beyond[parse_event_id(_read_id(record.value).id)] = digest(record.value)
     return published
+
+
+def digest(value: bytes) -> bytes:
+    """16 bytes that stand for what was published, because all of it would be too much to hold."""
+    return blake2b(value, digest_size=16).digest()
 
 
 async def _everything(kafka: Kafka, topics: tuple[str, ...]) -> AsyncIterator[Any]:

@@ -1,9 +1,9 @@
 """Recovery: going on after the database, or Kafka, was set back to an earlier moment.
 
-A restored database is a prefix of what once was. Events that were published of what it no longer
-knows are void; a new incarnation says so, member by member, and is part of every later event's id,
-so that nobody takes a new event for one of those. What was published of what it does know stays
-published, and is not sent again.
+A restored database is a prefix of what once was, and perhaps has gone another way since. Events
+that were published of what it no longer knows, or knows otherwise, are void; a new incarnation says
+so, member by member, and is part of every later event's id, so that nobody takes a new event for
+one of those. What was published of what it does know stays published, and is not sent again.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from services.events import codec, outbox
+from services.events.agreement import last_agreed
 from services.events.broker import Kafka, started
 from services.events.codec import SOURCE, EventId
 from services.events.database import Database, closed
@@ -116,16 +117,19 @@ class _Recovery:
         published = await published_since(self._kafka, plan.base, last_batch)
         known = await self._known(published)
         _check_together(published.beyond, known, plan.base)
-        kept = [event for event in published.beyond if event.seq <= known[event.member]]
+        stands = await last_agreed(
+            self._connection, published, known, source=self._source, tidied=plan.begun
+        )
+        kept = [event for event in published.beyond if event.seq <= stands[event.member]]
         voided = sorted(
-            {(event.member, event.incarnation) for event in _undone(published.beyond, known)}
+            {(event.member, event.incarnation) for event in _undone(published.beyond, stands)}
         )
         begins = Standing(plan.next, max(held.n, mark.n if mark else 0, published.newest))
         async with self._connection.transaction():
             if not plan.begun:
                 await self._begin(plan, last_batch)
             await self._tidy_outbox(held, begins, kept, sent=published.newest >= held.n)
-        await send_batch(self._producer, begins, self._notices(begins, voided, known))
+        await send_batch(self._producer, begins, self._notices(begins, voided, stands))
         done = Recovered(plan.next, last_batch, len({member for member, _ in voided}), len(kept))
         log.info("%s", done)
         return done
@@ -182,23 +186,23 @@ class _Recovery:
         )
 
     def _notices(
-        self, begins: Standing, voided: Iterable[tuple[str, int]], known: Mapping[str, int]
+        self, begins: Standing, voided: Iterable[tuple[str, int]], stands: Mapping[str, int]
     ) -> Iterator[Outgoing]:
         for member, incarnation in voided:
             value = codec.voided_bytes(
                 begins.incarnation,
                 member,
                 voided=incarnation,
-                after_seq=known[member],
+                after_seq=stands[member],
                 at=self._now,
                 source=self._source,
             )
             yield Outgoing(EVENTS, member.encode(), value)
 
 
-def _undone(events: Iterable[EventId], known: Mapping[str, int]) -> Iterator[EventId]:
-    """Events of which the database knows nothing; what took others back is none itself."""
-    return (event for event in events if event.n >= 0 and event.seq > known[event.member])
+def _undone(events: Iterable[EventId], stands: Mapping[str, int]) -> Iterator[EventId]:
+    """Events that do not stand; what took others back is none itself."""
+    return (event for event in events if event.n >= 0 and event.seq > stands[event.member])
 
 
 def _check_together(events: Iterable[EventId], known: Mapping[str, int], base: int) -> None:

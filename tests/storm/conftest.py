@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer
 
@@ -18,6 +19,7 @@ from services.loyalty.db.session import PgSession
 from tests.events.conftest import PROGRAMME, Shop, recreate_topics
 from tests.postgres import Database
 from tests.storm.deployment import Deployment
+from tests.storm.storefront import Storefront
 
 _PUBLISH = """
     INSERT INTO program_version (version, holds_from, published_at, document, digest, published_by)
@@ -63,3 +65,12 @@ async def deployment(
             yield made
         finally:
             made.close()
+
+
+@pytest.fixture
+async def storefront(deployment: Deployment) -> AsyncIterator[Storefront]:
+    code, key, wrong = await deployment.run("keys", "create", "storefront")
+    assert code == 0, wrong
+    limits = httpx.Limits(max_connections=120)
+    async with httpx.AsyncClient(timeout=10, limits=limits) as client:
+        yield Storefront(client, key.strip())

@@ -107,12 +107,17 @@ class Deployment:
         self.processes.append(process)
         return process
 
-    async def serve(self) -> tuple[Process, str]:
-        """HTTP, once it answers: the process and its URL."""
-        port = self.settings.setdefault("HTTP_PORT", str(free_port()))
+    @property
+    def url(self) -> str:
+        """Where HTTP is served, by whichever process serves it."""
+        return f"http://127.0.0.1:{self.settings.setdefault('HTTP_PORT', str(free_port()))}"
+
+    async def serve(self) -> Process:
+        """A server, once it answers."""
+        assert self.url
         process = self.start("serve")
         await self.until(lambda: self._has_said(process, "listening:"), "HTTP answers")
-        return process, f"http://127.0.0.1:{port}"
+        return process
 
     async def _has_said(self, process: Process, text: str) -> bool:
         assert process.alive, f"{process.name} ended: {process.last_words()}"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from random import Random
 
-import httpx
 import pytest
 
 from services.loyalty.domain.calendar import HOUR
@@ -23,15 +21,6 @@ pytestmark = [pytest.mark.real_kafka, pytest.mark.real_postgres]
 TEA_TOWEL = 300
 
 
-@pytest.fixture
-async def storefront(deployment: Deployment) -> AsyncIterator[Storefront]:
-    code, key, wrong = await deployment.run("keys", "create", "storefront")
-    assert code == 0, wrong
-    limits = httpx.Limits(max_connections=120)
-    async with httpx.AsyncClient(timeout=10, limits=limits) as client:
-        yield Storefront(client, key.strip())
-
-
 async def test_of_fifty_redemptions_at_once_of_a_balance_for_one_exactly_one_is_accepted(
     deployment: Deployment, storefront: Storefront
 ) -> None:
@@ -39,7 +28,7 @@ async def test_of_fifty_redemptions_at_once_of_a_balance_for_one_exactly_one_is_
     shoppers = Shoppers(Random(4), NOW + HOUR, count=1)
     (member,) = shoppers.members
     worker, relay = deployment.start("work"), deployment.start("relay")
-    server, url = await deployment.serve()
+    server, url = await deployment.serve(), deployment.url
     await deployment.produce(shoppers.join())
     await deployment.settled()
     has = await storefront.available(url, member)
@@ -64,7 +53,7 @@ async def test_redemptions_race_workers_and_a_server_that_dies_and_each_counts_o
     await deployment.stand_still(NOW)
     shoppers = Shoppers(Random(5), NOW + HOUR, count=6)
     worker, relay = deployment.start("work"), deployment.start("relay")
-    server, url = await deployment.serve()
+    server, url = await deployment.serve(), deployment.url
     await deployment.produce(shoppers.join())
     await deployment.settled()
     async with feeding(deployment, shoppers):
@@ -72,7 +61,7 @@ async def test_redemptions_race_workers_and_a_server_that_dies_and_each_counts_o
         for _ in range(2):
             await deployment.goes_on(200)
             server.kill()
-            server, _ = await deployment.serve()
+            server = await deployment.serve()
         answers = [answer for each in await spending for answer in each]
     await deployment.settled()
     await deployment.stop(server, worker, relay)

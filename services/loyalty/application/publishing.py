@@ -53,18 +53,34 @@ async def publish(session: OnlineSession, clock: Clock, text: str, *, by: str) -
     """
     newest = await session.load_newest()
     program, before = await asyncio.to_thread(_read, text, newest)
-    now = await clock.now(session)
-    earliest = max(now + AHEAD, newest.holds_from + 1 if newest else 0)
-    if program.holds_from < earliest:
-        raise HoldsTooSoon(program.holds_from, earliest)
+    now = await _ahead(session, clock, program, newest)
+    adds = before is not None and adds_moments(before, program)
+    if adds:  # early is allowed, late is not: so nearly all of it is done when the version is there
+        await session.lower_due(program.holds_from)
+        now = await _ahead(session, clock, program, newest)
     made = PublishedVersion(
         program.version, program.holds_from, now, by, program.digest, document=text
     )
     if not await session.insert_version(made):
         raise VersionExists
-    if before is not None and adds_moments(before, program):
-        await session.lower_due(program.holds_from)  # early is allowed, late is not
+    if adds:  # whoever was visited meanwhile, under the versions before
+        await session.lower_due(program.holds_from)
     return made
+
+
+async def _ahead(
+    session: OnlineSession, clock: Clock, program: Program, newest: PublishedVersion | None
+) -> Instant:
+    """Now, where the version still holds far enough ahead of it.
+
+    Raises:
+        HoldsTooSoon: it does not.
+    """
+    now = await clock.now(session)
+    earliest = max(now + AHEAD, newest.holds_from + 1 if newest else 0)
+    if program.holds_from < earliest:
+        raise HoldsTooSoon(program.holds_from, earliest)
+    return now
 
 
 def _read(text: str, newest: PublishedVersion | None) -> tuple[Program, Program | None]:

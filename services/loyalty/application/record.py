@@ -291,11 +291,11 @@ async def catch_up_due(
         await programs.refresh(session)
     now = await clock.now(session)
     async with session.transaction():
+        accounts = await session.lock_due(min(until, now), limit)
         if await session.latest_program_version() != programs.latest:
             await programs.refresh(session)
         if not programs.latest:
             raise NoProgram
-        accounts = await session.lock_due(min(until, now), limit)
         if not accounts:
             return 0
         reads = await read_facts(session, programs, now, accounts)

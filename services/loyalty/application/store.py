@@ -154,7 +154,7 @@ class Session(Protocol):
 
     async def lock_due(self, until: Instant, limit: int) -> dict[str, Loaded]:
         """Locks up to ``limit`` accounts due by ``until``, passing over those that somebody else
-        has locked.
+        has locked. No version of the programme is published until the transaction ends.
         """
         ...
 

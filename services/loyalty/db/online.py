@@ -87,15 +87,17 @@ class PgOnlineSession(PgSession):
         return _version(row) if row else None
 
     async def insert_version(self, version: PublishedVersion) -> bool:
-        done = await self.connection.execute(
-            _INSERT_VERSION,
-            version.version,
-            to_datetime(version.holds_from),
-            to_datetime(version.published_at),
-            version.document,
-            version.digest,
-            version.published_by,
-        )
+        async with self.connection.transaction():
+            await self.connection.execute("SELECT pg_advisory_xact_lock($1)", programs.PUBLISHING)
+            done = await self.connection.execute(
+                _INSERT_VERSION,
+                version.version,
+                to_datetime(version.holds_from),
+                to_datetime(version.published_at),
+                version.document,
+                version.digest,
+                version.published_by,
+            )
         return str(done) == "INSERT 0 1"
 
     async def lower_due(self, until: Instant) -> None:

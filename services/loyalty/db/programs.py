@@ -6,7 +6,10 @@ import asyncpg
 
 from services.loyalty.domain.calendar import Instant, to_datetime
 
-_ONE_PUBLISHER = 0x70726F6772616D  # "program", as the key of an advisory lock
+PUBLISHING = 0x70726F6772616D
+"""The advisory lock of a publication: the bytes of "program". Who makes accounts due later shares
+it, so that no version comes between the look at the versions and the commit.
+"""
 
 _LOWER = """
     WITH later AS (
@@ -32,7 +35,7 @@ async def publish(
 ) -> int:
     """Stores the next version and answers its number; publishers wait for one another."""
     async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ONE_PUBLISHER)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", PUBLISHING)
         version: int = await connection.fetchval(
             "INSERT INTO program_version"
             " (version, holds_from, published_at, document, digest, published_by)"

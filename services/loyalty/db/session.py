@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import asyncpg
 
 from services.loyalty.application.store import AlreadyRecorded, Loaded, Write
-from services.loyalty.db import statements, tables
+from services.loyalty.db import programs, statements, tables
 from services.loyalty.db.rows import Row, Rows, journal_rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
@@ -140,6 +140,9 @@ class PgSession:
         return {row[0]: row[1] for row in rows}
 
     async def lock_due(self, until: Instant, limit: int) -> dict[str, Loaded]:
+        await self.connection.execute(
+            "SELECT pg_advisory_xact_lock_shared($1)", programs.PUBLISHING
+        )
         rows = await self.connection.fetch(_DUE, to_datetime(until), limit)
         return {row[0]: loaded_from(row) for row in rows}
 

@@ -6,7 +6,9 @@ import asyncio
 
 import asyncpg
 
-from services.loyalty.db.connect import create_pool
+from services.loyalty.application.online import PublishedVersion
+from services.loyalty.db.connect import connected, create_pool
+from services.loyalty.db.online import PgOnlineSession
 from services.loyalty.db.programs import lower_due_at, publish
 from services.loyalty.db.session import PgSession
 from tests.loyalty.db.handmade import EXPIRY, START, bought, lived, opened
@@ -56,3 +58,19 @@ async def test_every_account_is_due_by_the_new_version_at_the_latest(session: Pg
     loaded = await session.load_accounts(["m0", "m6", "idle"])
     assert {each.due_at for each in loaded.values()} == {EXPIRY - 5}
     assert [loaded[member].version for member in ("m0", "m6", "idle")] == [2, 2, 2]
+
+
+async def test_no_version_is_published_while_a_scheduler_may_make_accounts_due_later(
+    session: PgSession, database: Database
+) -> None:
+    version = PublishedVersion(1, START, START - 1, "ann", "digest", "document")
+    async with connected(database.url, purpose="publish") as connection:
+        publisher = PgOnlineSession(connection)
+        async with session.transaction():
+            await session.lock_due(EXPIRY, 10)
+            publishing = asyncio.create_task(publisher.insert_version(version))
+            done, _ = await asyncio.wait({publishing}, timeout=0.3)
+            assert not done
+            assert await session.latest_program_version() == 0
+        assert await publishing
+    assert await session.latest_program_version() == 1

@@ -189,6 +189,8 @@ def test_migrate_makes_the_login_of_the_service_and_says_what_it_did(
     try:
         assert done.returncode == 0, done.stderr
         assert f"login: {login} may work with it" in done.stdout
+        again = loyalty("migrate", DATABASE_URL=url, MIGRATION_DATABASE_URL=database.owner_url)
+        assert (again.returncode, again.stdout) == (0, done.stdout)
         assert loyalty("verify", DATABASE_URL=url).returncode == 0
     finally:
         run_sql(postgres_url, f"DROP ROLE {login}")

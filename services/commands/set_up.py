@@ -66,7 +66,7 @@ async def _let_in(owner_url: str, url: str) -> str:
 async def _grant(connection: asyncpg.Connection, login: str, password: str) -> str:
     if not login:
         return str(await connection.fetchval("SELECT current_user"))
-    if not await connection.fetchval("SELECT FROM pg_roles WHERE rolname = $1", login):
+    if not await connection.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", login):
         made = "SELECT format('CREATE ROLE %I LOGIN PASSWORD %L', $1::text, $2::text)"
         await connection.execute(await connection.fetchval(made, login, password))
     if not await connection.fetchval("SELECT pg_has_role($1, 'loyalty_app', 'MEMBER')", login):

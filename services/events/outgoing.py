@@ -251,8 +251,12 @@ PUBLISHED: dict[str, Published] = {
     ),
     "loyalty.activity.lapsed.v1": Published(
         "What a parked activity waited for did not come in time.",
-        {"activity": ACTIVITY, "parked": _count("Seq at which it was parked.", minimum=1)},
-        {"activity": "refund", "parked": 7},
+        {
+            "activity": ACTIVITY,
+            "parked": _count("Seq at which it was parked.", minimum=1),
+            "reason": REASON,
+        },
+        {"activity": "refund", "parked": 7, "reason": "awaits_purchase"},
     ),
     VOIDED: Published(
         "The service was restored from a backup: what a lost incarnation published of this member "

@@ -178,13 +178,18 @@ def _engagement(draft: Draft, body: Engaged) -> None:
 
 
 def _lapsed(draft: Draft, body: Lapsed) -> None:
-    _stop_waiting(draft, body.seq)
     parked = draft.facts.parked
     assert parked is not None
+    enrols = any(held.seq == body.seq and held.awaits == "enrolment" for held in draft.waiting)
+    reason = "awaits_enrolment" if enrols else "awaits_purchase"
+    _stop_waiting(draft, body.seq)
     if isinstance(parked, TransferReceived):
         send_back(draft, parked, "lapsed")
-    draft.trace = {"lapsed": kind_of(parked)}
-    draft.announce("loyalty.activity.lapsed.v1", {"activity": kind_of(parked), "parked": body.seq})
+    draft.trace = {"lapsed": kind_of(parked), "reason": reason}
+    draft.announce(
+        "loyalty.activity.lapsed.v1",
+        {"activity": kind_of(parked), "parked": body.seq, "reason": reason},
+    )
 
 
 def _resumed(draft: Draft, body: Resumed) -> None:

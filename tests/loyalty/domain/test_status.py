@@ -189,7 +189,9 @@ def test_what_never_comes_lets_the_waiting_lapse() -> None:
     ada.returns("o1", {1: 1}, at="2011-01-05 10:00")
     ada.shop.waits_until("2011-02-01")
     assert ada.journal()[-1] == ("lapsed", "accepted", "")
-    assert ada.heard("activity.lapsed") == [{"activity": "refund", "parked": 2}]
+    assert ada.heard("activity.lapsed") == [
+        {"activity": "refund", "parked": 2, "reason": "awaits_purchase"}
+    ]
     [row] = [row for row in ada.shop.store.journal.values() if row[2] == "lapsed"]
     assert rfc3339(at("2011-01-26 00:00"))[:10] in str(row[9])
     ada.buys("o1", 10_00)

@@ -37,6 +37,7 @@ from services.loyalty.domain.moments import Moment, due_at, next_moment
 from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.refusal import purchase_of
 
 log = logging.getLogger(__name__)
 
@@ -129,9 +130,10 @@ class Batch:
         self._seen[key] = digest
         activity = _not_before(self._now_recorded(incoming.activity), desk.account)
         self.catch_up(incoming.member, effective_at(desk.account, activity))
-        if incoming.profile is not None:
-            desk.patch(incoming.profile, activity.recorded_at)
         decision = self._decide(desk, activity, incoming.event_digest, digest)
+        patch = incoming.profile
+        if patch is not None and (decision.outcome != "refused" or patch.erase):
+            desk.patch(patch, activity.recorded_at)
         self._release(desk, activity.body, decision)
         return Outcome(
             decision.outcome, decision.reason, decision.details, decision.account.seq, decision
@@ -363,7 +365,7 @@ def _not_before(activity: Activity, account: Account) -> Activity:
 def _releases(body: AnyBody) -> str | None:
     """What parked activities await that this one brings."""
     if isinstance(body, Purchased):
-        return body.order
+        return purchase_of(body.order)
     if isinstance(body, Enrolled):
         return "enrolment"
     return "tick" if isinstance(body, Unstuck) else None

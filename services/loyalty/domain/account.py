@@ -96,7 +96,7 @@ class Membership(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A parked activity: its journal seq, what it awaits (an order, or ``enrolment``), and when it
+    """A parked activity: its journal seq, what it awaits (see :class:`~refusal.Park`), and when it
     lapses.
     """
 

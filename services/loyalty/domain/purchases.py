@@ -21,7 +21,7 @@ from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
-from services.loyalty.domain.refusal import Park, Refusal
+from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
 
 def purchase(draft: Draft, body: Purchased) -> None:
@@ -71,7 +71,7 @@ def _has_rate(program: Program, money: str) -> bool:
 def _receipt(draft: Draft, order: str) -> Receipt:
     receipt = draft.facts.receipt
     if receipt is None:
-        raise Park(order, "awaits_purchase")
+        raise Park(purchase_of(order), "awaits_purchase")
     return receipt
 
 

@@ -17,8 +17,15 @@ class Refusal(Exception):
         self.details = details
 
 
+def purchase_of(order: str) -> str:
+    """What is awaited where that is an order's purchase; nothing else that is awaited is called
+    so, whatever a shop calls its orders.
+    """
+    return f"order:{order}"
+
+
 class Park(Exception):
-    """The activity waits for ``awaits``: an order, or the enrolment."""
+    """The activity waits for ``awaits``: ``enrolment``, ``tick`` or a :func:`purchase_of`."""
 
     def __init__(self, awaits: str, reason: str) -> None:
         super().__init__(reason)

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from services.loyalty.application.store import ProfilePatch
-from services.loyalty.domain.activity import ProfileUpdated, StatusChanged
+from services.loyalty.domain.activity import Enrolled, ProfileUpdated, StatusChanged
 from services.loyalty.domain.program import Expiry, Gift, Span
 from tests.loyalty.domain.shop import Member, Shop, at, base, points, programme
 
@@ -135,6 +135,17 @@ def test_a_gift_is_missed_by_nobody_whom_nobody_visited() -> None:
     ada.buys("o1", 10_00, at="2011-05-05 00:00")
     assert ada.available == 210
     assert [kind for kind, _, _ in ada.journal()] == ["enrolment", "tick", "purchase"]
+
+
+def test_what_is_refused_changes_no_date_of_birth_but_an_erasure_is_always_carried_out() -> None:
+    shop = Shop(programme(base()))
+    ada = shop.enrols("ada", "2011-01-01", born_on=date(1980, 5, 5))
+    again = ada.does(Enrolled(), "2011-01-02", profile=ProfilePatch(born_on=date(1990, 3, 3)))
+    assert again.reason == "already_enrolled"
+    assert shop.store.profiles["ada"].born_on == date(1980, 5, 5)
+    early = ada.does(StatusChanged("erased"), "2010-11-01", profile=ProfilePatch(erase=True))
+    assert early.reason == "before_program"
+    assert "ada" not in shop.store.profiles
 
 
 def test_an_erased_member_has_no_birthday_any_more() -> None:

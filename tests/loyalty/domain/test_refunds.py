@@ -392,3 +392,12 @@ def test_a_refund_of_points_that_expired_while_pending_costs_nothing() -> None:
     ada.shop.waits_until("2011-01-22")
     ada.cancels("o1")
     assert (ada.available, ada.arrears) == (100, 0)
+
+
+@pytest.mark.parametrize("order", ["tick", "enrolment"])
+def test_a_refund_waits_for_its_purchase_whatever_the_order_is_called(order: str) -> None:
+    ada = enrolled(programme(base(), wait=Span(days=30)))
+    ada.returns(order, {1: 1}, at="2011-01-05")
+    ada.shop.waits_until("2011-03-01")
+    assert ada.journal()[-1][0] == "lapsed"
+    assert not ada.account.waiting

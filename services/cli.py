@@ -235,6 +235,7 @@ def _add_operations(adds: _Adds) -> None:
     adjust.add_argument("--by", required=True, help="who answers for it")
     adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
+    _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
 
 
 def _add_books(adds: _Adds) -> None:
@@ -325,6 +326,22 @@ def _add_dead_letters(adds: _Adds) -> None:
     )
     for command in (show, replay):
         command.add_argument("letter", help="where it stood: TOPIC/PARTITION/OFFSET")
+
+
+def _add_stuck(adds: _Adds) -> None:
+    adds(
+        "list",
+        "commands.stuck:show_all",
+        "list stuck accounts, with what failed and how much waits",
+        example="loyalty stuck list",
+    )
+    retry = adds(
+        "retry",
+        "commands.stuck:retry",
+        "decide again what failed, and then what waited for it",
+        example="loyalty stuck retry 17850     # once what made it fail is mended",
+    )
+    retry.add_argument("member", help="the member's id")
 
 
 def _add_trying_out(adds: _Adds) -> None:

@@ -44,7 +44,7 @@ def _incoming(options: Namespace, name: str, now: Instant) -> Incoming:
 
 def _tell(outcome: Outcome, options: Namespace, name: str) -> None:
     if outcome.status == "duplicate":
-        print(f"{name} was recorded before; nothing was done")
+        print(f"{name} was decided before, as the member's journal shows; nothing was done")
         return
     if outcome.status != "accepted":
         details = ", ".join(f"{key} {value}" for key, value in outcome.details.items())

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.events.broker import Kafka
+from services.loyalty.domain import decide
+from services.loyalty.domain.activity import Tick
 from tests.commandline import Done, Loyalty
 from tests.events.conftest import PROGRAMME, recreate_topics
 from tests.events.messages import NOW, event
@@ -128,7 +130,9 @@ def test_an_adjustment_counts_once_by_its_id(shop: Shop) -> None:
     adjusts = ["adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li", "--id=case-7"]
     first, second = shop.types(*adjusts), shop.types(*adjusts)
     assert first.stdout == "member 17850, seq 2: +250 points, recorded as case-7\n"
-    assert second.stdout == "case-7 was recorded before; nothing was done\n"
+    assert second.stdout == (
+        "case-7 was decided before, as the member's journal shows; nothing was done\n"
+    )
 
 
 def test_a_refused_adjustment_says_why(shop: Shop) -> None:
@@ -138,6 +142,33 @@ def test_a_refused_adjustment_says_why(shop: Shop) -> None:
     assert done.stderr.startswith("loyalty: refused: ")
     nobody = shop.types("adjust", "12346", "1", "--reason=goodwill", "--by=Ann Li")
     assert (nobody.returncode, nobody.stderr) == (1, "loyalty: there is no member 12346\n")
+
+
+def test_a_stuck_account_is_listed_and_goes_on_once_its_tick_is_decided(shop: Shop) -> None:
+    shop.enrols("17850")
+    adjusts = ["adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li"]
+    run_sql(shop.database.owner_url, "UPDATE clock SET now = '2011-06-09'")
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setitem(decide._DECIDERS, Tick, _fails)
+        shop.types(*adjusts)
+        assert shop.types("stuck", "retry", "17850").stderr.startswith("loyalty: unexpected Broken")
+    listed = shop.types("stuck", "list").stdout
+    assert listed.startswith("17850  since 2011-06-09T00:00:00Z  seq 2  0 waiting  ")
+    assert '"error":"Broken"' in listed
+    assert shop.types("stuck", "retry", "17850").stdout.startswith("member 17850 goes on, at seq ")
+    assert shop.types("stuck", "list").stdout == ""
+    again = shop.types("stuck", "retry", "17850")
+    assert (again.returncode, again.stderr) == (1, "loyalty: member 17850 is not stuck\n")
+    nobody = shop.types("stuck", "retry", "12346")
+    assert (nobody.returncode, nobody.stderr) == (1, "loyalty: there is no member 12346\n")
+
+
+class Broken(Exception):
+    """A mistake of a deployment that has since been mended."""
+
+
+def _fails(*_: object) -> None:
+    raise Broken
 
 
 @pytest.mark.real_kafka

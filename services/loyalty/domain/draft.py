@@ -192,22 +192,26 @@ class Draft:
         )
 
     def available(self, currency: str) -> int:
-        """Points of a currency that can be spent now."""
+        """Points that can be spent now as those of a currency: its own, and of those it follows."""
+        now = self.program.currency_now
         return sum(
-            lot.points for lot in self.lots if lot.currency == currency and not lot.activates_at
+            lot.points
+            for lot in self.lots
+            if not lot.activates_at and now(lot.currency) == currency
         )
 
     def draw(self, currency: str, points: int) -> list[tuple[Lot, int]]:
-        """Takes ``points`` from available lots, soonest to expire first, and names what came from
-        which lot.
+        """Takes ``points`` from the lots of :meth:`available`, soonest to expire first, and names
+        what came from which lot.
 
         Takes less where there is less; whoever needs all asks :meth:`available` first.
         """
+        now = self.program.currency_now
         draws: list[tuple[Lot, int]] = []
         index = 0
         while points and index < len(self.lots):
             lot = self.lots[index]
-            if lot.currency != currency or lot.activates_at:
+            if lot.activates_at or now(lot.currency) != currency:
                 index += 1
                 continue
             taken = min(points, lot.points)

@@ -333,6 +333,10 @@ class Program:
     def __post_init__(self) -> None:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
 
+    def currency_now(self, name: str) -> str:
+        """The name under which points of a currency are spent: its own, or its successor's."""
+        return self.successors.get("currencies", {}).get(name, name)
+
     def currency(self, name: str) -> Currency:
         """The terms of a currency of points: its own, or those of what took its place since."""
         while name not in self.currencies:

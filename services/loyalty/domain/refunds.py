@@ -367,9 +367,10 @@ def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
         return left
     left -= _from_lots(draft, own, left, order, reason)
     left -= _from_expired(draft, [*pending, *own], left, order, reason)
-    left -= _from_others(draft, posting.currency, left, order, reason)
+    now = draft.program.currency_now(posting.currency)
+    left -= _from_others(draft, now, left, order, reason)
     if left:
-        _shortfall(draft, posting.currency, left, order, reason)
+        _shortfall(draft, now, left, order, reason)
     return left
 
 
@@ -426,7 +427,7 @@ def _from_others(draft: Draft, currency: str, points: int, order: str, reason: s
     for lot, part in draft.draw(currency, points):
         draft.post(
             "accrual_reversal",
-            currency,
+            lot.currency,
             part,
             ("available", "issuance"),
             lot_from=lot.key,

@@ -36,7 +36,7 @@ def redemption(draft: Draft, body: RedemptionRequested) -> None:
     for lot, points in drawn:
         draft.post(
             "redemption",
-            reward.currency,
+            lot.currency,
             points,
             ("available", "redeemed"),
             lot_from=lot.key,
@@ -92,7 +92,7 @@ def adjustment(draft: Draft, body: Adjusted) -> None:
         for lot, points in draft.draw(body.currency, -body.points):
             draft.post(
                 "adjustment",
-                body.currency,
+                lot.currency,
                 points,
                 ("available", "issuance"),
                 lot_from=lot.key,
@@ -118,31 +118,33 @@ def transfer(draft: Draft, body: TransferRequested) -> None:
         raise Refusal(
             "insufficient_points", currency=body.currency, missing=body.points - available
         )
-    moved = []
+    moved: dict[str, list[TransferredLot]] = {}
     for lot, points in draft.draw(body.currency, body.points):
         draft.post(
             "transfer_out",
-            body.currency,
+            lot.currency,
             points,
             ("available", "transit"),
             lot_from=lot.key,
             cause=body.transfer,
         )
-        moved.append(TransferredLot(lot.issued, lot.expires_at, points))
+        part = TransferredLot(lot.issued, lot.expires_at, points)
+        moved.setdefault(lot.currency, []).append(part)
     draft.announce(
         "loyalty.points.transferred.v1",
         {"transfer": body.transfer, "currency": body.currency, "points": -body.points},
     )
-    draft.derived.append(
+    draft.derived += [
         Derived(
             body.to_member,
-            TransferReceived(body.transfer, body.from_member, body.to_member, body.currency, moved),
+            TransferReceived(body.transfer, body.from_member, body.to_member, currency, lots),
         )
-    )
+        for currency, lots in moved.items()
+    ]
 
 
 def transfer_in(draft: Draft, body: TransferReceived) -> None:
-    if body.currency not in draft.program.currencies:
+    if draft.program.currency_now(body.currency) not in draft.program.currencies:
         raise Refusal("unknown_currency", currency=body.currency)
     _land(draft, body.transfer, body.currency, body.lots)
 

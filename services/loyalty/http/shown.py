@@ -55,13 +55,23 @@ def balances(program: Program, account: Account) -> list[models.Balance]:
     return [
         models.Balance(
             currency=currency,
-            available=account.available(currency),
-            pending=account.pending(currency),
+            available=_available(program, account, currency),
+            pending=sum(account.pending(name) for name in _names(program, currency)),
             held=0,  # nothing sets points aside yet; the field is part of the contract
-            arrears=account.arrears.get(currency, 0),
+            arrears=sum(account.arrears.get(name, 0) for name in _names(program, currency)),
         )
         for currency in spendable(program)
     ]
+
+
+def _available(program: Program, account: Account, currency: str) -> int:
+    return sum(account.available(name) for name in _names(program, currency))
+
+
+def _names(program: Program, currency: str) -> list[str]:
+    """A currency, and those whose place it took."""
+    followed = program.successors.get("currencies", {})
+    return [currency, *(old for old, new in followed.items() if new == currency)]
 
 
 def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
@@ -118,13 +128,17 @@ def lots(seen: Seen) -> models.Lots:
         member_id=seen.member,
         as_of=rfc3339(seen.as_of),
         notice=notice(seen),
-        lots=[_lot(lot) for lot in seen.account.lots if lot.currency in shown],
+        lots=[
+            _lot(lot, currency)
+            for lot in seen.account.lots
+            if (currency := seen.program.currency_now(lot.currency)) in shown
+        ],
     )
 
 
-def _lot(lot: Lot) -> models.LotShown:
+def _lot(lot: Lot, currency: str) -> models.LotShown:
     return models.LotShown(
-        currency=lot.currency,
+        currency=currency,
         state="pending" if lot.activates_at else "available",
         points=lot.points,
         issued=lot.issued,
@@ -151,7 +165,7 @@ def rewards(seen: Seen, issued: Sequence[Issued], languages: Sequence[str]) -> m
 
 def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.CatalogueReward:
     account = seen.account
-    missing = max(0, reward.cost - account.available(reward.currency))
+    missing = max(0, reward.cost - _available(seen.program, account, reward.currency))
     level = level_now(seen.program, account.standing.level)
     closed = bool(reward.tier) and level not in reward.tier
     return models.CatalogueReward(

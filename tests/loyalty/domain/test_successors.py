@@ -1,0 +1,66 @@
+"""Points of a currency that a version dropped are spent and taken back as its successor's."""
+
+from __future__ import annotations
+
+from services.loyalty.application.queries import Seen
+from services.loyalty.domain.program import Currency, Program, Reward, Span
+from services.loyalty.http import shown
+from tests.loyalty.domain.shop import Member, Shop, at, base, programme, rate, rule
+
+FIRST = programme(rule("base", give={"coins": rate()}), Currency("coins"))
+SECOND = programme(
+    base(),
+    version=2,
+    holds_from=at("2011-02-01 00:00"),
+    rewards={"eighty": Reward("eighty", 80, "points")},
+    transfers=True,
+    wait=Span(days=30),
+    successors={"currencies": {"coins": "points"}},
+)
+
+
+def _holder() -> Member:
+    """100 of the old currency and 20 of the new."""
+    ada = Shop(FIRST, SECOND).enrols("ada", "2011-01-01")
+    ada.buys("old", 100_00, at="2011-01-05")
+    ada.buys("new", 20_00, at="2011-02-05")
+    return ada
+
+
+def _shown(member: Member, program: Program = SECOND) -> list[int]:
+    seen = Seen(member.name, member.account, program, at("2011-02-06"), stuck=False)
+    [points] = shown.balances(program, seen.account)
+    assert {lot.currency for lot in shown.lots(seen).lots} <= {"points"}
+    return [points.available, points.arrears]
+
+
+def test_old_points_are_shown_and_spent_as_new_ones() -> None:
+    ada = _holder()
+    assert _shown(ada) == [120, 0]
+    assert ada.redeems("eighty", "2011-02-06").status == "accepted"
+    assert _shown(ada) == [40, 0]
+    assert ada.redeems("eighty", "2011-02-07").details["missing"] == 40
+    assert ada.is_adjusted(-30, "2011-02-08").status == "accepted"
+    assert _shown(ada) == [10, 0]
+    ada.shop.proves()
+
+
+def test_a_refund_of_an_old_order_takes_new_points_where_the_old_are_spent() -> None:
+    ada = _holder()
+    ada.redeems("eighty", "2011-02-06")
+    ada.returns("old", {1: 1}, at="2011-02-07")
+    assert _shown(ada) == [0, 60]
+    ada.buys("more", 70_00, at="2011-02-08")
+    assert _shown(ada) == [10, 0], "what is owed is owed in points that one can still earn"
+    ada.shop.proves()
+
+
+def test_old_points_are_given_away_and_arrive() -> None:
+    ada = _holder()
+    bob = ada.shop.enrols("bob", "2011-02-06")
+    assert ada.gives("bob", 110, "2011-02-07").status == "accepted"
+    ada.shop.delivers_derived()
+    assert (_shown(ada), _shown(bob)) == ([10, 0], [110, 0])
+    for currency in ("coins", "points"):
+        assert ada.shop.auditor.in_transit(currency) == 0
+    ada.shop.proves()

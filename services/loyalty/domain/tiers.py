@@ -9,7 +9,7 @@ reach falls when the balance of its window, without what came back, no longer al
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.loyalty.domain.account import Account, Reach, Standing
 from services.loyalty.domain.calendar import Instant, local_date, rfc3339
@@ -41,7 +41,7 @@ def balance(draft: Draft, window: str) -> int:
     """The qualifying points that a window counts."""
     currency = qualifying(draft.program)
     assert currency.window is not None
-    held = draft.windows.get(currency.name, {})
+    held = _counted(draft.program, draft.windows, currency.name)
     outside = bool(draft.history or draft.facts.history)
     total = 0
     for key in windows_counted(currency.window.kind, currency.window.months, window):
@@ -56,11 +56,26 @@ def balance(draft: Draft, window: str) -> int:
     return total
 
 
+def _counted(
+    program: Program, windows: Mapping[str, Mapping[str, int]], currency: str
+) -> Mapping[str, int]:
+    """Qualifying points by window: of the currency, and of those whose place it took."""
+    held = windows.get(currency, {})
+    followed = program.successors.get("currencies")
+    if not followed:
+        return held
+    total = dict(held)
+    for old, new in followed.items():
+        for window, points in windows.get(old, {}).items() if new == currency else ():
+            total[window] = total.get(window, 0) + points
+    return total
+
+
 def window_balance(program: Program, account: Account, at: Instant) -> int:
     """The qualifying points of the window that holds ``at``, for reads."""
     currency = qualifying(program)
     assert currency.window is not None
-    held = account.windows.get(currency.name, {})
+    held = _counted(program, account.windows, currency.name)
     window = _window_at(program, account.enrolled_at, at)
     return sum(
         held.get(key, 0)
@@ -78,7 +93,9 @@ def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
     allow, where the currency is the one that counts for tiers and the account has one.
     """
     tiers = draft.program.tiers
-    if tiers is None or currency != tiers.currency or draft.status in ENDED:
+    if tiers is None or draft.status in ENDED:
+        return
+    if draft.program.currency_now(currency) != tiers.currency:
         return
     terms = qualifying(draft.program).window
     assert terms is not None

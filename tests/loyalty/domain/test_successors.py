@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.loyalty.application.queries import Seen
-from services.loyalty.domain.program import Currency, Program, Reward, Span
+from services.loyalty.domain.program import Currency, Program, Reward, Span, Window
+from services.loyalty.domain.tiers import progress
 from services.loyalty.http import shown
-from tests.loyalty.domain.shop import Member, Shop, at, base, programme, rate, rule
+from tests.loyalty.domain.shop import (
+    Member,
+    Shop,
+    at,
+    base,
+    both,
+    programme,
+    rate,
+    rule,
+    tiers,
+)
 
 FIRST = programme(rule("base", give={"coins": rate()}), Currency("coins"))
 SECOND = programme(
@@ -63,4 +76,24 @@ def test_old_points_are_given_away_and_arrive() -> None:
     assert (_shown(ada), _shown(bob)) == ([10, 0], [110, 0])
     for currency in ("coins", "points"):
         assert ada.shop.auditor.in_transit(currency) == 0
+    ada.shop.proves()
+
+
+def test_what_was_earned_towards_tiers_goes_on_counting() -> None:
+    first = programme(both(), tiers())
+    second = programme(
+        rule("base", give={"miles": rate()}),
+        Currency("miles", qualifies=True, window=Window("rolling", 3)),
+        replace(tiers(), currency="miles"),
+        version=2,
+        holds_from=at("2011-02-01 00:00"),
+        successors={"currencies": {"status": "miles"}},
+    )
+    ada = Shop(first, second).enrols("ada", "2011-01-01")
+    ada.buys("old", 900_00, at="2011-01-05")
+    ada.buys("new", 100_00, at="2011-02-05")
+    assert ada.tier == "silver"
+    assert progress(second, ada.account, at("2011-02-06"))["points"] == 1000
+    ada.returns("old", {1: 1}, at="2011-02-07")
+    assert ada.tier == "basic"
     ada.shop.proves()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.loyalty.domain.activity import Engaged
 from services.loyalty.domain.calendar import NEVER, rfc3339
 from services.loyalty.domain.program import Expiry, Limit, Pending, Reward, Span
 from tests.loyalty.domain.shop import (
@@ -277,3 +278,12 @@ def test_no_redemption_spends_points_that_expired_a_second_ago() -> None:
     ]
     assert ada.buys("o2", 10_00, at=at("2011-03-31 00:00")).status == "accepted"
     assert ada.redeems("ten", "2011-04-29 23:59").status == "accepted"
+
+
+def test_a_clock_that_stands_behind_another_loses_no_moment() -> None:
+    ada = Shop(programme(base(), points(expiry=end_of_month(1)))).enrols("ada")
+    ada.buys("o1", 10_00, at="2011-02-20", known_at="2011-04-20")
+    ada.shop.clock.at = at("2011-03-15")  # the clock of another process
+    ada.shop.records(ada.shop.incoming("ada", Engaged("other"), at("2011-04-10")))
+    assert (ada.available, ada.balance("expired")) == (0, 10)
+    assert ada.account.recorded_at == at("2011-04-20")

@@ -81,13 +81,6 @@ def midnight(day: date, tz: ZoneInfo) -> Instant:
     return start
 
 
-def midnight_at_or_after(at: Instant, tz: ZoneInfo) -> Instant:
-    """The first local midnight that is not before ``at``."""
-    today = local_date(at, tz)
-    start = midnight(today, tz)
-    return start if start == at else midnight(today + timedelta(days=1), tz)
-
-
 def add_months(day: date, months: int) -> date:
     """The same day ``months`` later, or the last day of a shorter month."""
     index = day.year * 12 + day.month - 1 + months

@@ -58,9 +58,7 @@ def activate(draft: Draft, lot: Lot, *, order: str = "") -> str:
 
 
 def remove(draft: Draft, lot: Lot) -> None:
-    """Takes a pending lot out of the working state without totals: they go on in the lot that it
-    becomes.
-    """
+    """Takes a whole lot out of the working state; what becomes of its totals is the caller's."""
     del draft.lots[draft.find_lot(lot.key)]
 
 

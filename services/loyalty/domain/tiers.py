@@ -83,11 +83,6 @@ def window_balance(program: Program, account: Account, at: Instant) -> int:
     )
 
 
-def base_level(program: Program) -> str:
-    """Everybody's level, empty where the programme has no tiers."""
-    return program.tiers.levels[0].name if program.tiers else ""
-
-
 def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
     """Reaches the levels that a posting of ``credited`` points to ``window`` has made the balances
     allow, where the currency is the one that counts for tiers and the account has one.

@@ -196,6 +196,13 @@ def test_migrate_makes_the_login_of_the_service_and_says_what_it_did(
         run_sql(postgres_url, f"DROP ROLE {login}")
 
 
+def test_migrate_keeps_a_schema_that_is_ahead(loyalty: Loyalty, database: Database) -> None:
+    run_sql(database.owner_url, "UPDATE alembic_version SET version_num = '9999'")
+    done = loyalty("migrate", DATABASE_URL=database.url, MIGRATION_DATABASE_URL=database.owner_url)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("schema: at 9999, which is ahead of this program and is kept\n")
+
+
 def test_books_that_balance_verify(loyalty: Loyalty, database: Database) -> None:
     done = loyalty("verify", "--json", DATABASE_URL=database.url)
     assert done.returncode == 0

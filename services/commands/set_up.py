@@ -26,7 +26,9 @@ async def migrate(settings: Settings, options: Namespace) -> None:
         await _check(settings)
         return
     url = wiring.owner_url(settings)
-    print(f"schema: at {migrations.upgrade(url)}")
+    reached = migrations.upgrade(url)
+    ahead = "" if reached == migrations.head() else ", which is ahead of this program and is kept"
+    print(f"schema: at {reached}{ahead}")
     login = await _let_in(url, settings.database_url)
     print(f"login: {login} may work with it")
     if not settings.kafka_bootstrap:

@@ -26,16 +26,20 @@ _one_at_a_time = Lock()
 def upgrade(url: str) -> str:
     """Runs all migrations that the database lacks; answers the revision that it then has.
 
+    A schema that is ahead of this program stays as it is: so one may go back to the program before.
     Blocks until done, also when called inside a running event loop.
 
     Raises:
         DatabaseUnavailable: it cannot be reached, or refuses us.
     """
+    revision, newest = current_and_head(url)
+    if revision is not None and revision not in _known():
+        return revision
     config = _config()
     config.attributes["url"] = url
     with _one_at_a_time:  # Alembic keeps its environment in globals
         _off_the_loop(lambda: command.upgrade(config, "head"))
-    return head()
+    return newest
 
 
 def current_and_head(url: str) -> tuple[str | None, str]:
@@ -77,12 +81,17 @@ async def require_schema(connection: asyncpg.Connection) -> None:
         SchemaBehind: it lacks migrations.
     """
     revision = await current(connection)
-    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    known = _known()
     if revision is None or revision in known[1:]:
         raise SchemaBehind(
             f"the database schema is at {revision or 'nothing'} and this program needs {known[0]}:"
             " run `loyalty migrate`"
         )
+
+
+def _known() -> list[str]:
+    """The revisions that this program knows, newest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
 
 
 def _config() -> Config:

@@ -16,14 +16,17 @@ from aiokafka.errors import KafkaError
 
 from services.events import recover as recovery
 from services.events.codec import VOIDED, parse_event_id
-from services.events.database import Database
+from services.events.database import Database, closed
 from services.events.halt import Halted, WatermarkDiffers
 from services.events.recover import recover
 from services.events.topics import EVENTS, MEMBERS, PURCHASES, RELAY
+from services.loyalty.application.intake import read_event
+from services.loyalty.application.record import record_batch
 from services.loyalty.db import connect
 from services.loyalty.db.session import PgSession
+from services.loyalty.domain.calendar import HOUR
 from tests.events.conftest import Shop, recreate_topic, running, until
-from tests.events.messages import enrolled, purchased
+from tests.events.messages import NOW, enrolled, event, purchased
 from tests.postgres import Database as OwnDatabase
 
 pytestmark = pytest.mark.real_kafka
@@ -100,15 +103,15 @@ async def as_a_consumer_counts(shop: Shop) -> list[tuple[str, int, int]]:
     """(member, seq, n) of the events that stand, after what was taken back is taken out."""
     events = [json.loads(record.value) for record in await shop.read(EVENTS)]
     standing = []
-    for event in events:
-        if event["type"] != VOIDED:
-            standing.append(parse_event_id(event["id"]))
+    for told in events:
+        if told["type"] != VOIDED:
+            standing.append(parse_event_id(told["id"]))
             continue
-        said = event["data"]
+        said = told["data"]
         standing = [
             one
             for one in standing
-            if one.member != event["subject"]
+            if one.member != told["subject"]
             or one.incarnation != said["incarnation"]
             or one.seq <= said["after_seq"]
         ]
@@ -151,9 +154,6 @@ async def test_a_recovery_that_was_cut_off_is_finished_by_the_next(
     await work(shop)
     lost = len(await as_a_consumer_counts(shop))
 
-    async def cut_off(*_: Any) -> None:
-        raise KafkaError("cut off")
-
     with monkeypatch.context() as patched:
         patched.setattr(recovery, "send_batch", cut_off)
         with pytest.raises(KafkaError):
@@ -165,6 +165,48 @@ async def test_a_recovery_that_was_cut_off_is_finished_by_the_next(
     await work(restored)
     counted = await as_a_consumer_counts(restored)
     assert len(counted) == len(set(counted)) == lost
+
+
+@pytest.mark.parametrize("cut", [False, True])
+async def test_what_was_recorded_between_restore_and_recovery_counts_and_what_it_displaced_is_void(
+    shop: Shop, backup: Backup, monkeypatch: pytest.MonkeyPatch, cut: bool
+) -> None:
+    await shop.produce(MEMBERS, *[(member, enrolled(member)) for member in MEMBER_IDS])
+    await work(shop)
+    restored = await backup()
+    await buy(shop, 1)
+    await work(shop)
+    review = event(
+        "commerce.engagement.recorded.v1",
+        {"member_id": "m0", "kind": "product.reviewed"},
+        at=NOW - HOUR,
+        id="meanwhile",
+    )
+    async with closed(await restored.books.open("test")) as connection:
+        session = restored.books.session(connection)
+        incoming = [read_event(review, now=NOW)]
+        await record_batch(session, restored.programs, restored.clock, incoming)
+
+    if cut:
+        with monkeypatch.context() as patched:
+            patched.setattr(recovery, "send_batch", cut_off)
+            with pytest.raises(KafkaError):
+                await recover(restored.kafka, restored.books, restored.clock)
+    done = await recover(restored.kafka, restored.books, restored.clock)
+    assert done is not None
+    assert (done.voided, done.kept) == (len(MEMBER_IDS), 0)
+    await work(restored)
+    counted = await as_a_consumer_counts(restored)
+    assert len(counted) == len(set(counted))
+    newest = {member: max(one[1] for one in counted if one[0] == member) for member in MEMBER_IDS}
+    journal = await restored.fetch("SELECT member_id, max(seq) FROM journal GROUP BY 1")
+    assert newest == dict(map(tuple, journal))
+    reviews = [one for one in await restored.read(EVENTS) if b'"product.reviewed"' in one.value]
+    assert len(reviews) == 1
+
+
+async def cut_off(*_: Any) -> None:
+    raise KafkaError("cut off")
 
 
 async def test_a_backup_from_before_an_earlier_recovery_can_be_restored_too(

@@ -17,12 +17,14 @@ PAUSE_S = 0.1
 class Storefront:
     """Sends requests, each twice at once, until they are answered for good.
 
-    ``moved`` counts what answers said was done, as the books name it.
+    ``moved`` counts what answers said was done, as the books name it; ``answered`` the requests
+    that have an answer.
     """
 
     client: httpx.AsyncClient
     key: str
     moved: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    answered: int = 0
     tried_again: int = 0
 
     async def grant(self, url: str, member: str, points: int, *, key: str) -> int:
@@ -52,6 +54,7 @@ class Storefront:
         """The answer, which is the same however often and at once one asks."""
         first, second = await asyncio.gather(*[self._try(url, wanted, key) for _ in range(2)])
         assert (first.status_code, first.text) == (second.status_code, second.text)
+        self.answered += 1
         return first
 
     async def _try(self, url: str, wanted: dict[str, Any], key: str) -> httpx.Response:

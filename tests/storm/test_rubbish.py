@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from random import Random
 from typing import Any
@@ -153,23 +154,28 @@ async def test_dead_letters_are_listed_shown_and_replayed_from_the_command_line(
     )
     (first,), (second,) = map(tuple, rows)
 
-    code, said, _ = await deployment.run("dead-letters", "list")
-    assert code == 0
-    assert [line.split()[0] for line in said.splitlines()] == [second, first]
-    code, said, _ = await deployment.run("dead-letters", "list", "--reason", "unknown_currency")
-    assert [line.split()[0] for line in said.splitlines()] == [second]
-    code, said, _ = await deployment.run("dead-letters", "show", first)
-    assert code == 0
-    assert "date_out_of_range" in said
-    assert early.value.decode() in said
+    everything, one_reason, shown, *refusals = await asyncio.gather(
+        deployment.run("dead-letters", "list"),
+        deployment.run("dead-letters", "list", "--reason", "unknown_currency"),
+        deployment.run("dead-letters", "show", first),
+        deployment.run("dead-letters", "replay", first),
+        deployment.run("dead-letters", "replay", second),
+    )
+    assert listed(everything) == [second, first]
+    assert listed(one_reason) == [second]
+    assert shown[0] == 0
+    assert "date_out_of_range" in shown[1]
+    assert early.value.decode() in shown[1]
+    for refusal in refusals:
+        assert "is refused still" in one_line(refusal)
 
-    assert "is refused still" in await refused(deployment, first)
     code, said, wrong = await deployment.run("dead-letters", "replay", first, MAX_EVENT_LEAD="7d")
     assert (code, said) == (0, f"{first}: accepted, seq 2\n"), wrong
-    assert "was replayed before" in await refused(deployment, first)
-    assert "is refused still" in await refused(deployment, second)
-    code, said, _ = await deployment.run("dead-letters", "list")
-    assert [line.split()[0] for line in said.splitlines()] == [second]
+    again, left = await asyncio.gather(
+        deployment.run("dead-letters", "replay", first), deployment.run("dead-letters", "list")
+    )
+    assert "was replayed before" in one_line(again)
+    assert listed(left) == [second]
 
     await deployment.settled()
     await deployment.stop(worker, relay)
@@ -177,8 +183,19 @@ async def test_dead_letters_are_listed_shown_and_replayed_from_the_command_line(
     await books_verify(deployment)
 
 
-async def refused(deployment: Deployment, letter: str) -> str:
-    """The one line with which a replay ends that changes nothing."""
-    code, said, wrong = await deployment.run("dead-letters", "replay", letter)
+Ended = tuple[int, str, str]
+"""An exit code, standard output and standard error."""
+
+
+def listed(ended: Ended) -> list[str]:
+    """The places of the dead letters that a list names, in its order."""
+    code, said, wrong = ended
+    assert (code, wrong) == (0, "")
+    return [line.split()[0] for line in said.splitlines()]
+
+
+def one_line(ended: Ended) -> str:
+    """What a command says that refuses."""
+    code, said, wrong = ended
     assert (code, said, wrong.count("\n")) == (1, "", 1), wrong
     return wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from functools import partial
 from random import Random
 
 import pytest
@@ -58,8 +59,8 @@ async def test_redemptions_race_workers_and_a_server_that_dies_and_each_counts_o
     await deployment.settled()
     async with feeding(deployment, shoppers):
         spending = asyncio.gather(*[spends(storefront, url, member) for member in shoppers.members])
-        for _ in range(2):
-            await deployment.goes_on(200)
+        for times in (20, 80):
+            await deployment.until(partial(has_answered, storefront, times), "requests answered")
             server.kill()
             server = await deployment.serve()
         answers = [answer for each in await spending for answer in each]
@@ -71,6 +72,10 @@ async def test_redemptions_race_workers_and_a_server_that_dies_and_each_counts_o
     await as_folded(deployment, fold(shoppers.posts, now=NOW), spent=storefront.moved)
     await heard_once(deployment)
     await books_verify(deployment)
+
+
+async def has_answered(storefront: Storefront, times: int) -> bool:
+    return storefront.answered >= times
 
 
 async def spends(storefront: Storefront, url: str, member: str) -> list[int]:

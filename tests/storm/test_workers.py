@@ -26,14 +26,14 @@ async def test_workers_that_join_and_leave_under_load_share_the_work_and_double_
     await deployment.settled()
     async with feeding(deployment, shoppers):
         await deployment.until(lambda: share(first, second), "both hold partitions")
-        await deployment.goes_on(500)
+        await deployment.goes_on(300)
         third = deployment.start("work")
         await deployment.until(lambda: share(first, second, third), "all hold partitions")
-        await deployment.goes_on(500)
+        await deployment.goes_on(300)
         await deployment.stop(first)
-        await deployment.goes_on(500)
+        await deployment.goes_on(300)
         await deployment.stop(second)
-        await deployment.goes_on(500)
+        await deployment.goes_on(300)
     await deployment.settled()
     await deployment.stop(third, relay)
 

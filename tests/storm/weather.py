@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.storm.deployment import POLL_S, Deployment, Process
+from tests.storm.deployment import Deployment, Process
 from tests.storm.shoppers import Shoppers
 
-AT_ONCE = 20
-BACKLOG = 400
+AT_ONCE, EVERY_S = 10, 0.04
+"""Some 250 messages a second, so that most batches are small and most moments busy."""
+
+BACKLOG = 300
 
 
 @asynccontextmanager
@@ -25,7 +27,7 @@ async def feeding(deployment: Deployment, shoppers: Shoppers) -> AsyncIterator[N
         while not over.is_set():
             if deployment.produced - await deployment.recorded() < BACKLOG:
                 await deployment.produce(shoppers.go_on(AT_ONCE))
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(EVERY_S)
 
     task = asyncio.create_task(feed())
     try:
@@ -53,7 +55,7 @@ class Storm:
         faults = [self._kill_worker] * kills + [self._freeze_worker] * freezes
         self.rng.shuffle(faults)
         for fault in faults:
-            await self.deployment.goes_on(self.rng.randint(1, 500))
+            await self.deployment.goes_on(self.rng.randint(1, 200))
             await self._random_moment()
             await fault(self.rng.randrange(len(self.workers)))
 

@@ -137,7 +137,7 @@ class PostgresServer:
         """
         wait_until(lambda: self._guarded.ended or self._is_ready(), seconds=60)
         if self._guarded.ended or not self._is_ready():
-            words = self._guarded.last_words(lines=1)
+            words = self._guarded.complaint()
             self.stop()
             raise EmbeddedPartFailed(f"PostgreSQL from {self.programs} does not start: {words}")
 

@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -22,6 +23,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
+
+_COMPLAINS = re.compile(r"\b(error|fatal|exception)\b", re.IGNORECASE)
 
 PATIENCE_S = 6.0
 """How long a program may take to end by itself before it is killed."""
@@ -64,11 +67,12 @@ class Guarded:
     def ended(self) -> bool:
         return self._guard.poll() is not None
 
-    def last_words(self, *, lines: int = 5) -> str:
-        """The end of what the programs have printed."""
+    def complaint(self) -> str:
+        """The line that says what went wrong: the first that speaks of an error, else the last."""
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), 8192, max(0, size - 8192))
-        return "\n".join(tail.decode(errors="replace").splitlines()[-lines:])
+        lines = tail.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        return next((line for line in lines if _COMPLAINS.search(line)), lines[-1]).strip()
 
     def stop(self) -> None:
         """Ends the programs and waits until they and their directories are gone. Repeatable."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from services.guard import removable
 from tests import commandline, postgres
 from tests.commandline import Loyalty
 from tests.kafka import KafkaSource, find_kafka
@@ -41,6 +44,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             if os.environ.get("LOYALTY_REQUIRE_REAL") == "1":
                 pytest.fail(reason, pytrace=False)
             pytest.skip(reason)  # a developer's machine may lack it, CI may not
+
+
+@pytest.fixture
+def below() -> Iterator[Path]:
+    """An empty directory that the account which runs PostgreSQL may enter.
+
+    Not pytest's own: every other run of pytest closes the place where those lie to other accounts.
+    """
+    made = removable(None, prefix="loyalty-test-")
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="session")

@@ -111,7 +111,7 @@ class KafkaServer:
     def wait_until_ready(self) -> str:
         """The bootstrap address, once it answers."""
         wait_until(lambda: self._guarded.ended or self._answers(), seconds=90, pause_s=0.1)
-        assert self._answers(), f"Kafka does not start: {self._guarded.last_words()}"
+        assert self._answers(), f"Kafka does not start: {self._guarded.complaint()}"
         return f"127.0.0.1:{self._port}"
 
     def _answers(self) -> bool:

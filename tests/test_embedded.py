@@ -60,14 +60,6 @@ def processes_in(directory: Path) -> list[str]:
     return [line for line in listed.stdout.splitlines() if f"{directory}/" in line]
 
 
-@pytest.fixture
-def below(tmp_path: Path) -> Path:
-    """A place that the account which runs PostgreSQL may enter too."""
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        path.chmod(0o711)
-    return tmp_path
-
-
 async def test_the_parts_work_and_go_with_their_context(below: Path) -> None:
     async with embedded({"things": 3}, below=below) as parts:
         connection = await asyncpg.connect(parts.database_url)

@@ -76,13 +76,10 @@ def listens(port: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_run_without_settings_is_a_whole_service_that_leaves_nothing(
-    tmp_path: Path, how: signal.Signals
+    tmp_path: Path, below: Path, how: signal.Signals
 ) -> None:
-    for path in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        path.chmod(0o711)
-    parts, log, port = tmp_path / "parts", tmp_path / "log", free_port()
-    parts.mkdir(mode=0o711)
-    with process("run", f"--port={port}", log=log, DATA_DIR=str(parts)) as running:
+    log, port = tmp_path / "log", free_port()
+    with process("run", f"--port={port}", log=log, DATA_DIR=str(below)) as running:
         url = f"http://127.0.0.1:{port}/health"
         up = wait_until(lambda: answer(f"{url}/live") is not None, seconds=START_S)
         assert up, log.read_text()
@@ -92,7 +89,7 @@ def test_run_without_settings_is_a_whole_service_that_leaves_nothing(
         assert ready[1]["code"] == "not_ready"
         assert ends_in_time(running, how) == 0, log.read_text()
     assert not listens(port)
-    assert os.listdir(parts) == []
+    assert os.listdir(below) == []
     said = log.read_text()
     assert "export LOYALTY_DATABASE_URL='postgresql://" in said
     assert "Traceback" not in said

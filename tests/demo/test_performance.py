@@ -6,10 +6,12 @@ import csv
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 import services.demo.data
 from services.demo.orders import Tally, read_sales
+from services.guard import removable
 
 KNOWN_FOR = "12346"
 COMMAND = [sys.executable, "-m", "services.cli", "demo"]
@@ -40,12 +43,11 @@ def _wanted(customer: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def below(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def below() -> Iterator[Path]:
     """Where embedded parts keep their files; PostgreSQL's account has to get through to it."""
-    directory = tmp_path_factory.mktemp("parts")
-    for each in (directory, directory.parent, directory.parent.parent):
-        each.chmod(0o711)
-    return directory
+    made = removable(None, prefix="loyalty-test-")
+    yield made
+    shutil.rmtree(made)
 
 
 @pytest.fixture(scope="module")

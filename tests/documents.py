@@ -122,7 +122,8 @@ def _cell(text: str) -> str:
 def _flow(example: object, *, nested: bool) -> str:
     """An example as it stands in a YAML document, on one line."""
     if isinstance(example, dict):
-        return "{" + ", ".join(f"{key}: {_flow(each, nested=True)}" for key, each in example.items()) + "}"
+        inside = (f"{key}: {_flow(each, nested=True)}" for key, each in example.items())
+        return "{" + ", ".join(inside) + "}"
     if isinstance(example, list):
         return "[" + ", ".join(_flow(each, nested=True) for each in example) + "]"
     text = str(example)

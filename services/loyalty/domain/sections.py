@@ -400,7 +400,10 @@ class Document(Section):
         description="Currencies of points.",
         examples=[{"points": {}, "status": {"qualifies": "true", "window": "calendar_year"}}],
     )
-    tiers: TiersSection | None = _key("Tiers, where there are any.", {"by": "status"})
+    tiers: TiersSection | None = _key(
+        "Tiers, where there are any.",
+        {"by": "status", "levels": {"basic": {"from": "0"}, "gold": {"from": "5000"}}},
+    )
     earn: dict[Id, EarnSection] = _key(
         "Earning rules by name.",
         {"base": {"event": "purchase", "give": {"points": "1 per 1.00 GBP"}}},

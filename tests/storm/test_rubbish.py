@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -74,25 +76,33 @@ async def let_through(deployment: Deployment, *, megabytes: int) -> None:
         await admin.alter_configs([resource])
 
 
-async def produce_whatever(deployment: Deployment, posts: list[Post]) -> None:
-    """Sends what the producer's own limits would hold back."""
+async def taken(producer: AIOKafkaProducer, post: Post) -> bool:
+    """Whether the broker takes the message, which is so some time after it was told to."""
+    try:
+        await producer.send_and_wait(post.topic, post.value, key=post.member.encode())
+    except MessageSizeTooLargeError:
+        return False
+    return True
+
+
+@pytest.fixture
+async def anything(deployment: Deployment) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer without limits of its own."""
     options = deployment.shop.kafka.options
-    async with started(
-        deployment.shop.kafka, AIOKafkaProducer(**options, max_request_size=4 * MIB)
-    ) as producer:
-        for post in posts:
-            await producer.send_and_wait(post.topic, post.value, key=post.member.encode())
+    producer = AIOKafkaProducer(**options, max_request_size=4 * MIB)
+    async with started(deployment.shop.kafka, producer):
+        yield producer
 
 
 async def test_the_broker_itself_refuses_two_mebibytes_unless_told_otherwise(
-    deployment: Deployment,
+    anything: AIOKafkaProducer,
 ) -> None:
     with pytest.raises(MessageSizeTooLargeError):
-        await produce_whatever(deployment, [Post(PURCHASES, MEMBER, AT, TOO_MUCH)])
+        await anything.send_and_wait(PURCHASES, TOO_MUCH, key=MEMBER.encode())
 
 
 async def test_rubbish_among_good_messages_becomes_dead_letters_and_stops_nobody(
-    deployment: Deployment,
+    deployment: Deployment, anything: AIOKafkaProducer
 ) -> None:
     await deployment.stand_still(NOW)
     await let_through(deployment, megabytes=4)
@@ -100,7 +110,8 @@ async def test_rubbish_among_good_messages_becomes_dead_letters_and_stops_nobody
     for number, (_, rubbish) in enumerate(RUBBISH):
         posts += [rubbish, bought(MEMBER, f"good-{number}", AT)]
     worker, relay = deployment.start("work", BREAKER="1"), deployment.start("relay")
-    await produce_whatever(deployment, posts)
+    for post in posts:
+        await deployment.until(partial(taken, anything, post), "the broker takes it")
     await deployment.settled()
     await deployment.stop(worker, relay)
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from services.events.asyncapi import document
-from services.events.codec import Derived, EventId, event_bytes
+from services.events.codec import VOIDED, Derived, EventId, event_bytes
 from services.events.outgoing import PUBLISHED, Published, data_schema
 from services.events.topics import CHECKPOINTS, DEAD_LETTERS
 from services.loyalty.application.contract import INCOMING
@@ -75,6 +75,9 @@ def example(name: str, told: Published) -> dict[str, Any]:
         origin = EventId(1, place, told.example["offset"], 0)
     if told.topic == CHECKPOINTS:
         origin = EventId(1, KEY, told.example["number"], 0)
+    if name == VOIDED:  # the next incarnation says it of the one that ended
+        ended = told.example["incarnation"]
+        origin = EventId(ended + 1, "17850", told.example["after_seq"], -1)
     event: dict[str, Any] = json.loads(
         event_bytes(origin, name, _EXAMPLE_AT, json.dumps(told.example))
     )

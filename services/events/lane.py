@@ -236,12 +236,10 @@ class _Shift:
         return True
 
     async def _read_ahead(self, now: Instant) -> None:
-        """Decodes what has arrived already while PostgreSQL is busy with the batch before it, and
-        forgets the one before that.
+        """Decodes what has arrived already while PostgreSQL is busy with the batch before it.
 
         Nothing is asked of the connection, which the batch in flight has to itself.
         """
-        self._recorder.habits.remains.clear()
         if self._feed.queued < self._recorder.pace.size:
             await self._feed.fetch(0, _at(now))
 

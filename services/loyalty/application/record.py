@@ -8,7 +8,7 @@ again. So a batch either records everything that follows from all of its message
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from services.loyalty.application.batch import (
     Batch,
@@ -47,17 +47,9 @@ class _ProgramPublished(Exception):
 
 @dataclass(slots=True)
 class Habits:
-    """What a lane keeps between batches.
-
-    Attributes:
-        ask_for: for how many more of them to ask for duplicates beforehand.
-        remains: what the last batch left in memory. Freeing a hundred thousand objects takes a
-            tenth of a batch's time; whoever clears this while the next one waits for the database
-            has it for nothing.
-    """
+    """What a lane remembers between batches: for how many more to ask for duplicates beforehand."""
 
     ask_for: int = 0
-    remains: list[object] = field(default_factory=list)
 
 
 async def record_batch(
@@ -81,7 +73,9 @@ async def record_batch(
     habits = habits or Habits()
     for _ in range(MAX_ATTEMPTS):
         try:
-            outcomes = await _attempt(session, programs, clock, incoming, fence, habits)
+            outcomes = await _attempt(
+                session, programs, clock, incoming, fence, ask=habits.ask_for > 0
+            )
         except AlreadyRecorded:
             habits.ask_for = ASK_FOR_BATCHES
         except _ProgramPublished:
@@ -100,9 +94,9 @@ async def _attempt(
     clock: Clock,
     incoming: Sequence[Incoming],
     fence: Fence | None,
-    habits: Habits,
+    *,
+    ask: bool,
 ) -> list[Outcome]:
-    ask = habits.ask_for > 0
     if not programs.latest:
         await programs.refresh(session)
     now = await clock.now(session)
@@ -125,7 +119,6 @@ async def _attempt(
                 session, programs, now, incoming, lost, outcomes, recorded
             )
         await session.write(writes)
-    habits.remains = [accounts, batch, writes, outcomes]
     return outcomes
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -221,27 +221,11 @@ class _Shift:
         messages = self._feed.draw(self._recorder.pace.size)
         if not messages:
             return False
-        now = await self._now()
-        ahead = asyncio.create_task(self._read_ahead(now))
-        try:
-            await self._recorder.record(messages, now)
-        finally:
-            await asyncio.wait({ahead})
-            failure = None if ahead.cancelled() else ahead.exception()
-        if failure is not None:
-            raise failure
+        await self._recorder.record(messages, await self._now())
         if time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + COMMIT_S
             await self._feed.commit(timeout_s=1.0)
         return True
-
-    async def _read_ahead(self, now: Instant) -> None:
-        """Decodes what has arrived already while PostgreSQL is busy with the batch before it.
-
-        Nothing is asked of the connection, which the batch in flight has to itself.
-        """
-        if self._feed.queued < self._recorder.pace.size:
-            await self._feed.fetch(0, _at(now))
 
     async def _now(self) -> Instant:
         return await self._recorder.clock.now(self._recorder.session)
@@ -267,13 +251,6 @@ class _Shift:
             await advance(self._connection, moved)
             for one in moved:
                 one.settle()
-
-
-def _at(now: Instant) -> Callable[[], Awaitable[Instant]]:
-    async def known() -> Instant:
-        return now
-
-    return known
 
 
 def _read_to(partition: Partition, now: Instant, unsent: Instant | None) -> Instant:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from aiokafka import AIOKafkaConsumer
 
 from services.events.broker import Kafka, one_line, started
@@ -29,6 +30,7 @@ from services.events.recording import Recorder, Tally
 from services.events.stopping import pause, unless_stopped
 from services.events.topics import DERIVED, INPUTS
 from services.events.watermark import check_history, ended_incarnations
+from services.events.zombies import end_zombies
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.intake import LIMITS, Limits
 from services.loyalty.application.programs import Programs
@@ -170,11 +172,19 @@ class Lane:
                 self._tally,
             )
             shift = _Shift(feed, connection, recorder, self._options)
-            while not stop.is_set():
-                if feed.stale:
-                    await unless_stopped(stop, shift.take_over())
-                elif await unless_stopped(stop, shift.read()) and await shift.record():
-                    self._recorded()
+            try:
+                await self._take_turns(shift, stop)
+            except asyncpg.LockNotAvailableError:
+                if ended := await end_zombies(connection):
+                    log.warning("lane %s ended sessions that hold rows: %s", self._name, ended)
+                raise
+
+    async def _take_turns(self, shift: _Shift, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            if shift.stale:
+                await unless_stopped(stop, shift.take_over())
+            elif await unless_stopped(stop, shift.read()) and await shift.record():
+                self._recorded()
 
 
 class _Shift:
@@ -189,6 +199,10 @@ class _Shift:
         self._idle_s = options.idle_s
         self._note_idle_at = self._commit_at = 0.0
         self._patient_until = 0.0
+
+    @property
+    def stale(self) -> bool:
+        return self._feed.stale
 
     async def take_over(self) -> None:
         await self._feed.assignment.complete.wait()

@@ -80,6 +80,7 @@ async def as_folded(deployment: Deployment, folded: Folded, *, spent: Totals = _
 
     ``spent`` is what was moved over HTTP meanwhile.
     """
+    assert not await deployment.rows("SELECT FROM went_back"), "a zombie was not fenced"
     rows = await deployment.rows("SELECT member_id, tier FROM account")
     _same(await dead_letters(deployment), folded.dead)
     _same(await journal(deployment), folded.journal)

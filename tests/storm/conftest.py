@@ -33,8 +33,15 @@ _BEAR_WITNESS = """
         BEGIN INSERT INTO public.witness SELECT NEW.*; RETURN NULL; END $$;
     CREATE TRIGGER bear_witness AFTER INSERT ON outbox
         FOR EACH ROW EXECUTE FUNCTION bear_witness();
+    CREATE TABLE went_back (LIKE position);
+    CREATE FUNCTION goes_back() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        BEGIN INSERT INTO public.went_back SELECT NEW.*; RETURN NULL; END $$;
+    CREATE TRIGGER goes_back AFTER UPDATE ON position
+        FOR EACH ROW WHEN (NEW.position < OLD.position) EXECUTE FUNCTION goes_back();
 """
-"""Notes every row that ever enters the outbox, whence the relay deletes it."""
+"""Notes every row that ever enters the outbox, whence the relay deletes it, and every position that
+is set back, as only a worker would that was not fenced.
+"""
 
 
 @pytest.fixture

@@ -38,7 +38,8 @@ async def test_nothing_is_lost_or_doubled_while_processes_die_and_return(
     await deployment.settled()
     async with feeding(deployment, shoppers):
         await asyncio.gather(
-            storm.over_workers(kills=12, freezes=5), storm.over_the_relay(kills=12, freezes=3)
+            storm.over_workers(kills=12, freezes=5),
+            storm.over_the_relay(kills=9, cuts=4, freezes=3),
         )
     await deployment.settled()
     await deployment.stop(*storm.workers, storm.relay)

@@ -59,9 +59,12 @@ class Storm:
             await self._random_moment()
             await fault(self.rng.randrange(len(self.workers)))
 
-    async def over_the_relay(self, kills: int, freezes: int) -> None:
-        """The relay is killed, or frozen until another has taken its place."""
-        faults = [self._kill_relay] * kills + [self._freeze_relay] * freezes
+    async def over_the_relay(self, kills: int, cuts: int, freezes: int) -> None:
+        """The relay is killed at any moment, or just when Kafka has a batch that the database does
+        not know to be sent, or frozen until another has taken its place.
+        """
+        faults = [self._kill_relay] * kills + [self._cut_relay] * cuts
+        faults += [self._freeze_relay] * freezes
         self.rng.shuffle(faults)
         for fault in faults:
             await self._publishes_on(self.rng.randint(1, 6))
@@ -105,6 +108,30 @@ class Storm:
         self.relay.kill()
         self.relay = self.deployment.start("relay")
         self.met["relay killed"] += 1
+
+    async def _cut_relay(self) -> None:
+        """The rows of its batch are locked, so that it waits with deleting what it has sent."""
+        async with self.deployment.pool.acquire() as connection, connection.transaction():
+
+            async def holds_batch() -> bool:
+                rows = await connection.fetch(
+                    "SELECT FROM outbox WHERE claim IS NOT NULL FOR UPDATE SKIP LOCKED"
+                )
+                return bool(rows)
+
+            await self.deployment.until(holds_batch, "a batch is claimed")
+            await self.deployment.until(self._waits_for_a_lock, "a batch is sent")
+            self.relay.kill()
+        self.relay = self.deployment.start("relay")
+        self.met["relay cut off from its batch"] += 1
+
+    async def _waits_for_a_lock(self) -> bool:
+        return bool(
+            await self.deployment.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'loyalty relay' AND wait_event_type = 'Lock'"
+            )
+        )
 
     async def _freeze_relay(self) -> None:
         """A relay is cut off from the database while it is frozen, and finds another at work."""

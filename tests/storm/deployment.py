@@ -28,12 +28,16 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 POLL_S = 0.02
 
+_BEGUN = {"work": "partitions taken:", "relay": "relay leads:", "serve": "listening:"}
+"""What processes say once they do what they are for."""
+
 
 @dataclass(eq=False)
 class Process:
     """A command at work, and the file in which it says what it does."""
 
     name: str
+    command: str
     log: Path
     popen: subprocess.Popen[bytes]
 
@@ -103,7 +107,7 @@ class Deployment:
                 stdout=written,
                 stderr=written,
             )
-        process = Process(name, log, popen)
+        process = Process(name, command[0], log, popen)
         self.processes.append(process)
         return process
 
@@ -116,20 +120,20 @@ class Deployment:
         """A server, once it answers."""
         assert self.url
         process = self.start("serve")
-        await self.until(lambda: self._has_said(process, "listening:"), "HTTP answers")
+        await self.at_work(process)
         return process
 
     async def _has_said(self, process: Process, text: str) -> bool:
         assert process.alive, f"{process.name} ended: {process.last_words()}"
         return process.said(text) > 0
 
-    async def at_work(self, *workers: Process) -> None:
-        """Returns once these workers have joined the group."""
+    async def at_work(self, *processes: Process) -> None:
+        """Returns once these workers have joined the group, and these relays lead."""
 
-        async def joined() -> bool:
-            return all([await self._has_said(one, "partitions taken:") for one in workers])
+        async def begun() -> bool:
+            return all([await self._has_said(one, _BEGUN[one.command]) for one in processes])
 
-        await self.until(joined, "the workers join")
+        await self.until(begun, "the processes begin to work")
 
     async def stop(self, *processes: Process) -> None:
         """Asks processes to stop, as a supervisor would, and waits until they have."""

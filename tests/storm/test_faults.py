@@ -42,6 +42,7 @@ async def test_nothing_is_lost_or_doubled_while_processes_die_and_return(
             storm.over_the_relay(kills=9, cuts=4, freezes=3),
         )
     await deployment.settled()
+    await deployment.at_work(*storm.workers, storm.relay)
     await deployment.stop(*storm.workers, storm.relay)
 
     assert storm.met.total() >= 30

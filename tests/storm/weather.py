@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from random import Random
 
 from tests.storm.deployment import Deployment, Process
@@ -80,17 +81,12 @@ class Storm:
         self.met["worker killed"] += 1
 
     async def _freeze_worker(self, which: int) -> None:
-        """The others may wait for a lock that it holds until PostgreSQL ends its session."""
-        zombie = self.workers[which]
-        if not zombie.holds:
-            await self.deployment.at_work(zombie)
-        zombie.freeze()
-        before = zombie.said("partitions taken:")
-        held = await self._epochs(zombie.holds)
+        """The others may wait for a lock that it holds until its session is ended."""
+        zombie = await self._frozen(which)
+        before, epochs = zombie.said("partitions taken:"), await self._epochs()
 
         async def taken() -> bool:
-            now = await self._epochs(set(held))
-            return all(now[place] > epoch for place, epoch in held.items())
+            return all(epoch > epochs[place] for place, epoch in (await self._epochs()).items())
 
         async def back() -> bool:
             return zombie.said("partitions taken:") > before
@@ -100,9 +96,26 @@ class Storm:
         await self.deployment.until(back, f"{zombie.name} is back in the group")
         self.met["worker frozen"] += 1
 
-    async def _epochs(self, places: set[str]) -> dict[str, int]:
-        rows = await self.deployment.rows("SELECT topic || '/' || partition, epoch FROM position")
-        return {row[0]: row[1] for row in rows if row[0] in places}
+    async def _frozen(self, which: int) -> Process:
+        """The worker, or the next that has partitions, frozen."""
+        candidates = cycle(self.workers[which:] + self.workers[:which])
+        found: list[Process] = []
+
+        async def has_partitions() -> bool:
+            candidate = next(candidates)
+            candidate.freeze()
+            if candidate.holds:
+                found.append(candidate)
+            else:
+                candidate.thaw()
+            return bool(found)
+
+        await self.deployment.until(has_partitions, "a worker has partitions")
+        return found[0]
+
+    async def _epochs(self) -> dict[tuple[str, int], int]:
+        rows = await self.deployment.rows("SELECT topic, partition, epoch FROM position")
+        return {(row[0], row[1]): row[2] for row in rows}
 
     async def _kill_relay(self) -> None:
         self.relay.kill()

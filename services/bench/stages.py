@@ -13,7 +13,7 @@ from services.loyalty.application.clock import SystemClock
 from services.loyalty.application.intake import read_event
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import record_batch
-from services.loyalty.application.store import Loaded, Write
+from services.loyalty.application.store import Loaded, Recording
 from services.loyalty.db.connect import connected
 from services.loyalty.db.session import PgSession
 from services.loyalty.db.statements import Statement
@@ -41,10 +41,10 @@ class _Timed(PgSession):
         self._spent["lock accounts"] += time.perf_counter() - since
         return found
 
-    async def write(self, writes: Sequence[Write]) -> None:
+    async def record(self, recording: Recording) -> None:
         since = time.perf_counter()
-        await super().write(writes)
-        self._spent["write"] += time.perf_counter() - since
+        await super().record(recording)
+        self._spent["record"] += time.perf_counter() - since
 
     async def _copy(self, table: str, statement: Statement, rows: Any) -> None:
         since = time.perf_counter()
@@ -59,7 +59,7 @@ class _Timed(PgSession):
 
 
 async def stages(databases: Databases, story: Story, begins_at: Instant) -> dict[str, float]:
-    """Microseconds per event by stage; ``of it COPY journal`` holds the making of all rows."""
+    """Microseconds per event by stage."""
     spent: dict[str, float] = defaultdict(float)
     spare_the_collector()  # as every worker does
     messages = [message for _, message in purchases(story, begins_at, seed=30)]

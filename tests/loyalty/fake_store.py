@@ -14,13 +14,13 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, TypeVar
 
-from services.loyalty.application.store import AlreadyRecorded, Loaded, Write
-from services.loyalty.db.rows import Row, Rows, rows_of
+from services.loyalty.application.store import AlreadyRecorded, Loaded, Recording, Write
+from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime
 from services.loyalty.domain.chain import GENESIS
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.decision import Decision, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 
@@ -75,6 +75,7 @@ class FakeStore:
     parked: dict[tuple[str, int], tuple[str, Instant]] = field(default_factory=dict)
     rewards: list[Row] = field(default_factory=list)
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
     locks: dict[str, FakeSession] = field(default_factory=dict)
 
     def account(self, member: str) -> Account:
@@ -127,6 +128,18 @@ class FakeStore:
             held.language = language or held.language
         for (member,) in rows.erased_profile:
             self.profiles.pop(member, None)
+
+
+@dataclass(slots=True)
+class _Remembered(Rows):
+    """Rows, and the Decisions that they came from, for tests to look at."""
+
+    decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
+
+    def add(self, write: Write) -> None:
+        Rows.add(self, write)
+        for decided in write.decided:
+            self.decisions[write.loaded.member, decided.decision.account.seq] = decided.decision
 
 
 class FakeSession:
@@ -249,11 +262,15 @@ class FakeSession:
     async def load_programs(self, after: int) -> list[tuple[int, Instant, str]]:
         return [version for version in self.store.programs if version[0] > after]
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        if not writes:
+    def recording(self) -> Recording:
+        return _Remembered(decisions=self.store.decisions)
+
+    async def record(self, recording: Recording) -> None:
+        assert isinstance(recording, Rows)
+        rows = recording
+        if not rows.account:
             return
         assert self._staged is not None, "Decisions are recorded in a transaction"
-        rows = rows_of(sorted(writes, key=lambda write: write.loaded.member))
         new = {(row[0], row[12]) for row in rows.journal if row[12] is not None}
         orders = {(member, order) for member, order, _ in rows.new_receipt}
         if new & self.store.recorded.keys() or orders & self.store.receipts.keys():

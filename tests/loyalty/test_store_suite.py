@@ -10,7 +10,7 @@ import pytest
 
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import catch_up_due, record_batch
+from services.loyalty.application.record import catch_up_due, record_batch, record_writes
 from services.loyalty.application.store import (
     AlreadyRecorded,
     Decided,
@@ -110,13 +110,13 @@ async def _opened(session: Session, *members: str) -> list[Loaded]:
 async def _record(session: Session, *writes: Write) -> None:
     async with session.transaction():
         await session.lock_accounts([write.loaded.member for write in writes])
-        await session.write(writes)
+        await record_writes(session, writes)
 
 
 async def _record_and_fail(session: Session, write: Write) -> None:
     async with session.transaction():
         await session.lock_accounts([write.loaded.member])
-        await session.write([write])
+        await record_writes(session, [write])
         raise ZeroDivisionError
 
 

@@ -6,10 +6,10 @@ what its own Decisions change, so that a purchase and its refund in one batch me
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
 from services.loyalty.application.programs import Programs
@@ -33,7 +33,7 @@ from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.decide import decide, effective_at
 from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
 from services.loyalty.domain.earning import cap_key, limit_key
-from services.loyalty.domain.moments import Moment, due_at, next_moment
+from services.loyalty.domain.moments import Moment, due_at, due_by, next_moment
 from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
@@ -82,6 +82,8 @@ class _Desk:
         "levels",
         "loaded",
         "profile",
+        "receipts",
+        "seen",
     )
 
     def __init__(self, loaded: Loaded) -> None:
@@ -92,6 +94,8 @@ class _Desk:
         self.due_known = True  # false once a decision may have made an earlier moment
         self.levels: list[tuple[Instant, str]] = []
         self.profile: ProfilePatch | None = None
+        self.receipts: dict[str, Receipt] = {}
+        self.seen: dict[bytes, bytes] = {}
         self.born_on = loaded.born_on
         self.born_set_at = loaded.born_set_at
 
@@ -114,7 +118,6 @@ class Batch:
         self._now = now
         self._desks = {member: _Desk(loaded) for member, loaded in accounts.items()}
         self._reads = reads
-        self._seen: dict[tuple[str, bytes], bytes] = {}
 
     # What happens -----------------------------------------------------------------------------
 
@@ -122,12 +125,13 @@ class Batch:
         """Decides one message, the due moments before it and what it releases."""
         desk = self._desks[incoming.member]
         digest = self._content_digest(desk, incoming)
-        key = (incoming.member, incoming.event_digest)
-        known = self._seen.get(key) or self._reads.recorded.get(key)
+        known = desk.seen.get(incoming.event_digest)
+        if known is None and self._reads.recorded:
+            known = self._reads.recorded.get((incoming.member, incoming.event_digest))
         if known is not None:
             same = known == digest or not desk.loaded.hmac_key
             return Outcome("duplicate") if same else Outcome("id_reused", "id_reused")
-        self._seen[key] = digest
+        desk.seen[incoming.event_digest] = digest
         activity = _not_before(self._now_recorded(incoming.activity), desk.account)
         self.catch_up(incoming.member, effective_at(desk.account, activity))
         decision = self._decide(desk, activity, incoming.event_digest, digest)
@@ -171,22 +175,20 @@ class Batch:
         """What the batch records. Only a scheduler's visit raises ``due_at``: the hot path spares
         the index.
         """
-        found = []
-        for desk in self._desks.values():
-            if desk.decided or raise_due:
-                self._know_due(desk, exact=raise_due)
-                found.append(
-                    Write(
-                        desk.loaded,
-                        desk.account,
-                        self._stored_due(desk, raise_due),
-                        desk.decided,
-                        desk.profile,
-                    )
-                )
-        return found
+        found = (self._write(desk, raise_due) for desk in self._desks.values())
+        return [write for write in found if write is not None]
+
+    def leave(self, member: str) -> Write | None:
+        """What the batch records of one member, of whom it then knows nothing any more."""
+        return self._write(self._desks.pop(member), False)
 
     # How --------------------------------------------------------------------------------------
+
+    def _write(self, desk: _Desk, raise_due: bool) -> Write | None:
+        if not desk.decided and not raise_due:
+            return None
+        due = self._due_at(desk) if raise_due else self._lowered_due(desk)
+        return Write(desk.loaded, desk.account, due, desk.decided, desk.profile)
 
     def _now_recorded(self, activity: Activity) -> Activity:
         return Activity(
@@ -195,7 +197,8 @@ class Batch:
 
     def _content_digest(self, desk: _Desk, incoming: Incoming) -> bytes:
         key = desk.loaded.hmac_key
-        return hmac.digest(key, incoming.content, "sha256")[:16] if key else bytes(16)
+        # BLAKE2b is a MAC by itself (RFC 7693, section 2.9), in a third of the time of an HMAC
+        return blake2b(incoming.content, key=key, digest_size=16).digest() if key else bytes(16)
 
     def _decide(
         self,
@@ -227,7 +230,7 @@ class Batch:
     def _overlay(self, desk: _Desk, decision: Decision) -> None:
         member, reads = desk.loaded.member, self._reads
         for receipt in decision.receipts:
-            reads.receipts[member, receipt.order] = receipt
+            desk.receipts[receipt.order] = receipt
         for key, totals in decision.lots.items():
             was = reads.lots.get((member, key), LotTotals())
             reads.lots[member, key] = LotTotals(
@@ -246,7 +249,7 @@ class Batch:
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
         member, account = desk.loaded.member, desk.account
         order = order_of(body)
-        receipt = self._reads.receipts.get((member, order)) if order else None
+        receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
         if receipt is None and not late:
             return NO_FACTS
@@ -262,6 +265,13 @@ class Batch:
             if value is not None:
                 history[key] = value
         return Facts(receipt, lots, history, self._level_then(desk, occurred_at) if late else None)
+
+    def _receipt(self, desk: _Desk, order: str) -> Receipt | None:
+        """The receipt of an order as decided so far."""
+        made = desk.receipts.get(order)
+        if made is not None or not self._reads.receipts:
+            return made
+        return self._reads.receipts.get((desk.loaded.member, order))
 
     def _level_then(self, desk: _Desk, at: Instant) -> str | None:
         """The tier held at an instant before the account's clock, empty before the first, None
@@ -332,17 +342,21 @@ class Batch:
             resumed = self._decide(desk, Activity(Resumed(waiting.seq), at, self._now), facts=facts)
             self._release(desk, parked, resumed)
 
-    def _know_due(self, desk: _Desk, *, exact: bool = False) -> None:
-        if desk.due_known and not exact:
-            return
-        desk.due = due_at(self._programs, desk.account, desk.born_on)
-        desk.due_known = True
+    def _know_due(self, desk: _Desk) -> None:
+        """Knows an instant before which nothing is due, be it an early one."""
+        if not desk.due_known:
+            desk.due = due_by(self._programs, desk.account, desk.born_on)
+            desk.due_known = True
 
-    def _stored_due(self, desk: _Desk, raise_due: bool) -> Instant | None:
+    def _due_at(self, desk: _Desk) -> Instant | None:
+        return due_at(self._programs, desk.account, desk.born_on)
+
+    def _lowered_due(self, desk: _Desk) -> Instant | None:
         stored = desk.loaded.due_at
-        if raise_due or stored is None:
-            return desk.due
-        return stored if desk.due is None else min(stored, desk.due)
+        self._know_due(desk)
+        if desk.due is None or stored is None:
+            return stored if desk.due is None else desk.due
+        return min(stored, desk.due)
 
 
 def _merged(held: ProfilePatch | None, new: ProfilePatch) -> ProfilePatch:

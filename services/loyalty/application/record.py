@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from services.loyalty.application.batch import (
     Batch,
@@ -23,6 +24,7 @@ from services.loyalty.application.store import (
     AlreadyRecorded,
     Incoming,
     Loaded,
+    Recording,
     Session,
     Write,
 )
@@ -102,23 +104,23 @@ async def _attempt(
     now = await clock.now(session)
     recorded = await _recorded(session, incoming) if ask else {}
     accounts = await _open(session, incoming)
-    batch, outcomes = await _decide(session, programs, now, incoming, accounts, recorded, ask=ask)
-    writes = batch.writes()
+    reads = await _read(session, programs, now, incoming, accounts, recorded, ask=ask)
+    recording = session.recording()
+    outcomes = _decide(Batch(programs, now, accounts, reads), incoming, recording)
     async with session.transaction():
         if fence is not None:
             await fence(outcomes)
         if await session.latest_program_version() != programs.latest:
             raise _ProgramPublished
-        versions = await session.lock_accounts([write.loaded.member for write in writes])
-        lost = {
-            w.loaded.member for w in writes if versions.get(w.loaded.member) != w.loaded.version
-        }
+        read = recording.versions
+        versions = await session.lock_accounts(list(read))
+        lost = {member for member, version in read.items() if versions.get(member) != version}
         if lost:
-            writes = [write for write in writes if write.loaded.member not in lost]
-            writes += await _decide_again(
-                session, programs, now, incoming, lost, outcomes, recorded
+            recording.forget(lost)
+            await _decide_again(
+                session, programs, now, incoming, lost, outcomes, recorded, recording
             )
-        await session.write(writes)
+        await session.record(recording)
     return outcomes
 
 
@@ -130,17 +132,18 @@ async def _decide_again(
     lost: set[str],
     outcomes: list[Outcome],
     recorded: Mapping[tuple[str, bytes], bytes],
-) -> list[Write]:
+    recording: Recording,
+) -> None:
     """Reads and decides the accounts again that somebody changed; they are locked now, so this
     settles it.
     """
     places = [place for place, item in enumerate(incoming) if item.member in lost]
     again = [incoming[place] for place in places]
     accounts = await session.load_accounts(sorted(lost))
-    batch, new = await _decide(session, programs, now, again, accounts, recorded, ask=True)
+    reads = await _read(session, programs, now, again, accounts, recorded, ask=True)
+    new = _decide(Batch(programs, now, accounts, reads), again, recording)
     for place, outcome in zip(places, new, strict=True):
         outcomes[place] = outcome
-    return batch.writes()
 
 
 async def _recorded(
@@ -159,7 +162,7 @@ async def _open(session: Session, incoming: Sequence[Incoming]) -> dict[str, Loa
     return accounts
 
 
-async def _decide(
+async def _read(
     session: Session,
     programs: Programs,
     now: Instant,
@@ -168,15 +171,32 @@ async def _decide(
     recorded: Mapping[tuple[str, bytes], bytes],
     *,
     ask: bool,
-) -> tuple[Batch, list[Outcome]]:
-    """Reads and decides. An order is taken to be new, as ids are, unless ``ask`` says to look: the
-    unique key of its receipt finds out, and the batch is redone.
+) -> Reads:
+    """Reads what decisions need. An order is taken to be new, as ids are, unless ``ask`` says to
+    look: the unique key of its receipt finds out, and the batch is redone.
     """
     looked_up = incoming if ask else [item for item in incoming if not _is_purchase(item)]
     reads = await read_facts(session, programs, now, accounts, incoming, looked_up)
     reads.recorded.update(recorded)
-    batch = Batch(programs, now, accounts, reads)
-    return batch, [batch.decide(item) for item in incoming]
+    return reads
+
+
+def _decide(batch: Batch, incoming: Sequence[Incoming], recording: Recording) -> list[Outcome]:
+    """Decides member by member, each one's messages in their order, and writes down what follows.
+
+    Members go in the order in which they are locked: neighbours in an index are written together.
+    """
+    places: dict[str, list[int]] = {}
+    for place, item in enumerate(incoming):
+        places.setdefault(item.member, []).append(place)
+    outcomes: list[Any] = [None] * len(incoming)
+    for member in sorted(places):
+        for place in places[member]:
+            outcome = outcomes[place] = batch.decide(incoming[place])
+            outcome.decision = None  # it is written down below, and let go of
+        if write := batch.leave(member):
+            recording.add(write)
+    return outcomes
 
 
 async def read_facts(
@@ -295,8 +315,16 @@ async def catch_up_due(
         batch = Batch(programs, now, accounts, reads)
         for member in accounts:
             batch.catch_up(member, min(until, now))
-        await session.write(batch.writes(raise_due=True))
+        await record_writes(session, batch.writes(raise_due=True))
     return len(accounts)
+
+
+async def record_writes(session: Session, writes: Iterable[Write]) -> None:
+    """Records what was decided of some accounts. Only inside a transaction."""
+    recording = session.recording()
+    for write in writes:
+        recording.add(write)
+    await session.record(recording)
 
 
 async def retry_tick(session: Session, programs: Programs, clock: Clock, member: str) -> Outcome:
@@ -313,7 +341,7 @@ async def retry_tick(session: Session, programs: Programs, clock: Clock, member:
         reads = await read_facts(session, programs, now, accounts)
         batch = Batch(programs, now, accounts, reads)
         decision = batch.retry_tick(member)
-        await session.write(batch.writes())
+        await record_writes(session, batch.writes())
     return Outcome(
         decision.outcome, decision.reason, decision.details, decision.account.seq, decision
     )

@@ -6,8 +6,8 @@ encoded once; the chain is continued from the head that was read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -45,8 +45,12 @@ class EventTooLarge(ValueError):
 
 @dataclass(slots=True)
 class Rows:
-    """All rows of a set of Writes; each field is named for the statement that takes it."""
+    """All rows of a set of Writes; each field is named for the statement that takes it.
 
+    It is the :class:`~services.loyalty.application.store.Recording` of PostgreSQL.
+    """
+
+    versions: dict[str, int] = field(default_factory=dict)
     account: list[Row] = field(default_factory=list)
     journal: list[Row] = field(default_factory=list)
     ledger: list[Row] = field(default_factory=list)
@@ -65,6 +69,27 @@ class Rows:
     erased_answers: list[Row] = field(default_factory=list)
     idempotency: list[Row] = field(default_factory=list)
 
+    def add(self, write: Write) -> None:
+        """Adds the rows that record one account's Decisions.
+
+        Raises:
+            EventTooLarge: a Decision holds an event that may not be published.
+        """
+        self.versions[write.loaded.member] = write.loaded.version
+        _add(self, write)
+
+    def forget(self, members: Collection[str]) -> None:
+        """Takes out the rows of some members; every row begins with its own."""
+        for name in _TABLES:
+            rows = getattr(self, name)
+            if rows:
+                setattr(self, name, [row for row in rows if row[0] not in members])
+        for member in members:
+            self.versions.pop(member, None)
+
+
+_TABLES = tuple(each.name for each in fields(Rows) if each.name != "versions")
+
 
 def rows_of(writes: Iterable[Write]) -> Rows:
     """The rows that record ``writes``.
@@ -73,25 +98,13 @@ def rows_of(writes: Iterable[Write]) -> Rows:
         EventTooLarge: a Decision holds an event that may not be published.
     """
     rows = Rows()
-    rows.journal.extend(journal_rows(writes, rows))
+    for write in writes:
+        rows.add(write)
     return rows
 
 
-def journal_rows(writes: Iterable[Write], rows: Rows) -> Iterator[Row]:
-    """The journal's rows one after the other, while all others are added to ``rows``.
-
-    So the journal can be on its way to PostgreSQL while the rest is still being written down.
-
-    Raises:
-        EventTooLarge: a Decision holds an event that may not be published.
-    """
-    for write in writes:
-        yield from _add(rows, write)
-
-
-def _add(rows: Rows, write: Write) -> list[Row]:
-    """Adds what one account's Decisions leave; answers their journal rows."""
-    journal: list[Row] = []
+def _add(rows: Rows, write: Write) -> None:
+    """Adds what one account's Decisions leave."""
     loaded, account = write.loaded, write.account
     member, head, seq = loaded.member, loaded.head, loaded.account.seq
     level = loaded.account.standing.level
@@ -99,7 +112,7 @@ def _add(rows: Rows, write: Write) -> list[Row]:
         decision = decided.decision
         seq += 1
         assert decision.account.seq == seq, (member, seq, decision.account.seq)
-        head = _journal(rows, journal, member, head, decided)
+        head = _journal(rows, member, head, decided)
         if decision.events or decision.derived:
             _outbox(rows.outbox, member, decision)
         if decision.account.standing.level != level:
@@ -124,12 +137,9 @@ def _add(rows: Rows, write: Write) -> list[Row]:
             encode_account(account).decode(),
         )
     )
-    return journal
 
 
-def _journal(
-    rows: Rows, journal: list[Row], member: str, previous: bytes, decided: Decided
-) -> bytes:
+def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> bytes:
     """Adds the journal row and its entries; answers the new head of the chain."""
     decision = decided.decision
     activity, entries = decision.activity, decision.entries
@@ -154,7 +164,7 @@ def _journal(
     )
     head = link(previous, row, entries)
     times = (_moment(row[7]), _moment(row[8]), _moment(row[9]))
-    journal.append((*row[:7], *times, *row[10:], head))
+    rows.journal.append((*row[:7], *times, *row[10:], head))
     for n, entry in enumerate(entries):
         rows.ledger.append((member, row[1], n, *entry))
     return head

@@ -8,9 +8,9 @@ from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 
-from services.loyalty.application.store import AlreadyRecorded, Loaded, Write
+from services.loyalty.application.store import AlreadyRecorded, Loaded, Recording
 from services.loyalty.db import programs, statements, tables
-from services.loyalty.db.rows import Row, Rows, journal_rows
+from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
@@ -160,20 +160,17 @@ class PgSession:
         )
         return [(row[0], from_datetime(row[1]), row[2]) for row in rows]
 
-    async def write(self, writes: Sequence[Write]) -> None:
-        """Records Decisions, in member order: neighbours in an index are written together.
+    def recording(self) -> Recording:
+        return Rows()
 
-        Raises:
-            AlreadyRecorded: an event of the batch was recorded meanwhile.
-            EventTooLarge: an event of the batch may not be published.
-        """
-        if not writes:
+    async def record(self, recording: Recording) -> None:
+        assert isinstance(recording, Rows)
+        rows = recording
+        if not rows.account:
             return
         assert self.connection.is_in_transaction(), "Decisions are recorded in a transaction"
-        rows = Rows()
-        journal = journal_rows(sorted(writes, key=_member), rows)
         try:
-            await self._copy(tables.journal.name, statements.JOURNAL, journal)
+            await self._copy(tables.journal.name, statements.JOURNAL, rows.journal)
             await self._copy(tables.receipt.name, statements.NEW_RECEIPT, rows.new_receipt)
         except asyncpg.UniqueViolationError as error:
             raise translated(error) from error
@@ -226,7 +223,3 @@ def translated(error: asyncpg.UniqueViolationError) -> Exception:
         return AlreadyRecorded(error.detail)
     bug: Exception = error
     return bug
-
-
-def _member(write: Write) -> str:
-    return write.loaded.member

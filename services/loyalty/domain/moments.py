@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import MOMENTS, Tick
-from services.loyalty.domain.calendar import NEVER, Instant, add_months, local_date, midnight
+from services.loyalty.domain.calendar import (
+    HOUR,
+    NEVER,
+    Instant,
+    add_months,
+    local_date,
+    midnight,
+)
 from services.loyalty.domain.periods import days_before
 from services.loyalty.domain.program import Gift, Program
 from services.loyalty.domain.tiers import period_end, would_fall
@@ -183,3 +190,72 @@ def due_at(versions: Versions, account: Account, born_on: date | None) -> Instan
     """The next due moment of an account, as its row stores it; None where nothing is due ever."""
     found = next_moment(versions, account, born_on, until=NEVER)
     return found.at if found else None
+
+
+def due_by(versions: Versions, account: Account, born_on: date | None) -> Instant | None:
+    """An instant by which :func:`due_at` is not over yet: never later, and seldom earlier, in a
+    fraction of its time. It asks neither in which order moments fall nor whether a warning would be
+    given; a scheduler's visit finds that out.
+    """
+    if account.ticked is not None:
+        return due_at(versions, account, born_on)
+    if account.status == "stuck" or (account.status == "unenrolled" and not account.waiting):
+        return None
+    for program, start, end in versions.spans(account.as_of, NEVER):
+        at = _soonest(program, account, born_on, start, end + 1)
+        if at <= end:
+            return at
+    return None
+
+
+def _soonest(
+    program: Program, account: Account, born_on: date | None, after: Instant, before: Instant
+) -> Instant:
+    """The first instant after one and before another at which anything may be due; that other where
+    there is none.
+    """
+    for waiting in account.waiting:
+        if after < waiting.lapses_at < before:
+            before = waiting.lapses_at
+    if account.status == "unenrolled":
+        return before
+    for lot in account.lots:
+        at, end = lot.activates_at, lot.expires_at
+        if after < at < before:
+            before = at
+        if 0 < end < NEVER:
+            terms = program.currencies.get(lot.currency)
+            expiry = terms.expiry if terms is not None else None
+            notices = expiry.notices if expiry is not None else ()
+            before = _ahead(end, notices, program.zone, after, before)
+    if account.status not in ("active", "suspended"):
+        return before
+    standing = account.standing
+    if program.tiers is not None and (standing.reaches or standing.grace_until):
+        if after < standing.grace_until < before:
+            before = standing.grace_until
+        end = period_end(standing)
+        if 0 < end < NEVER:
+            before = _ahead(end, program.tiers.warn_days, program.zone, after, before)
+    for gift in program.gifts:
+        at = _occasion(gift, program.zone, account, born_on, after)
+        if after < at < before:
+            before = at
+    return before
+
+
+_LONGEST_DAY = 25 * HOUR
+
+
+def _ahead(
+    end: Instant, days_ahead: Sequence[int], tz: ZoneInfo, after: Instant, before: Instant
+) -> Instant:
+    """The first of an end, the days ahead of it, and ``before`` that comes after ``after``."""
+    if after < end < before:
+        before = end
+    for days in days_ahead:
+        if end - (days + 1) * _LONGEST_DAY < before:  # else even the earliest midnight is too late
+            at = days_before(end, days, tz)
+            if after < at < before:
+                before = at
+    return before

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from services.loyalty.application.record import record_writes
 from services.loyalty.application.store import Decided, Loaded, ProfilePatch, Write
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.account import Account, Lot, Standing, Waiting
@@ -240,7 +241,7 @@ async def record(session: PgSession, *writes: Write) -> None:
     """Records in one transaction, as a batch does."""
     async with session.transaction():
         await session.lock_accounts([write.loaded.member for write in writes])
-        await session.write(writes)
+        await record_writes(session, writes)
 
 
 async def lived(session: PgSession, members: Sequence[str], *steps: Step) -> None:

@@ -216,6 +216,8 @@ class Shop:
         """Records messages as one batch, and audits the books."""
         outcomes = settled(record_batch(self.session, self.programs, self.clock, messages))
         self.auditor.check()
+        for message, outcome in zip(messages, outcomes, strict=True):
+            outcome.decision = self.store.decisions.get((message.member, outcome.seq))
         return outcomes
 
     def waits_until(self, when: str | Instant) -> None:

@@ -17,6 +17,8 @@ HOT = [
     *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),
     "services/loyalty/application/batch.py",
     "services/loyalty/application/programs.py",
+    "services/loyalty/application/store.py",
+    "services/loyalty/db/rows.py",
 ]
 
 

@@ -130,14 +130,17 @@ class FakeStore:
             self.profiles.pop(member, None)
 
 
-@dataclass(slots=True)
-class _Remembered(Rows):
+class _Remembered:
     """Rows, and the Decisions that they came from, for tests to look at."""
 
-    decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
+    def __init__(self, decisions: dict[tuple[str, int], Decision]) -> None:
+        self.rows = Rows()
+        self.versions = self.rows.versions
+        self.forget = self.rows.forget
+        self.decisions = decisions
 
     def add(self, write: Write) -> None:
-        Rows.add(self, write)
+        self.rows.add(write)
         for decided in write.decided:
             self.decisions[write.loaded.member, decided.decision.account.seq] = decided.decision
 
@@ -263,11 +266,11 @@ class FakeSession:
         return [version for version in self.store.programs if version[0] > after]
 
     def recording(self) -> Recording:
-        return _Remembered(decisions=self.store.decisions)
+        return _Remembered(self.store.decisions)
 
     async def record(self, recording: Recording) -> None:
-        assert isinstance(recording, Rows)
-        rows = recording
+        assert isinstance(recording, _Remembered)
+        rows = recording.rows
         if not rows.account:
             return
         assert self._staged is not None, "Decisions are recorded in a transaction"

@@ -21,13 +21,20 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     whole = sum(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
-    parts = [divmod(total * weight, whole) for weight in weights]
-    shares = [share for share, _ in parts]
-    left = total - sum(shares)
-    if left:
-        remainders = [remainder for _, remainder in parts]
+    shares: list[int] = []
+    remainders: list[int] = []
+    left = total
+    for weight in weights:
+        product = total * weight
+        share = product // whole
+        shares.append(share)
+        remainders.append(product - share * whole)
+        left -= share
+    if left == 1:
+        shares[remainders.index(max(remainders))] += 1
+    elif left:
         # a stable sort: among equal remainders the earlier weight stays first, even in reverse
-        order = sorted(range(len(weights)), key=remainders.__getitem__, reverse=True)
+        order = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)
         for index in order[:left]:
             shares[index] += 1
     return shares

@@ -215,6 +215,20 @@ def _add_operations(adds: _Adds) -> None:
     for command in (check, publish):
         command.add_argument("file", help="the programme, in YAML or JSON; - reads standard input")
     publish.add_argument("--by", default="", help="who publishes (default: the login name)")
+    diff = program(
+        "diff",
+        "commands.drafting:diff",
+        "run a draft over real history and say what would have differed; changes nothing",
+        example="loyalty program diff draft.yaml --since 2011-03-01",
+    )
+    diff.add_argument("file", help="the draft, in YAML or JSON; - reads standard input")
+    diff.add_argument(
+        "--since", required=True, metavar="DATE", help="from which day on the draft judges"
+    )
+    diff.add_argument("--json", action="store_true", help="print all of it as one JSON object")
+    diff.add_argument(
+        "--processes", type=int, metavar="N", help="how many share the work (default: one a core)"
+    )
     show = program(
         "show",
         "commands.program:show",

@@ -23,23 +23,23 @@ async def check(settings: Settings, options: Namespace) -> int:
     """Prints every mistake, or what the document would be; needs no database."""
     del settings
     try:
-        program = parse_program(_read(options.file), 1)
+        program = parse_program(read_file(options.file), 1)
     except ProgramMistakes as mistakes:
-        return _report(options.file, mistakes)
+        return report_mistakes(options.file, mistakes)
     print(f"{options.file}: a programme without mistakes, from {rfc3339(program.holds_from)}")
     return 0
 
 
 async def publish(settings: Settings, options: Namespace) -> int:
     """Publishes the document as the next version and prints its number."""
-    document = _read(options.file)
+    document = read_file(options.file)
     by = options.by or getpass.getuser()
     async with connected(wiring.database_url(settings), purpose="program") as connection:
         session = PgOnlineSession(connection)
         try:
             made = await publish_version(session, wiring.clock(settings), document, by=by)
         except ProgramMistakes as mistakes:
-            return _report(options.file, mistakes)
+            return report_mistakes(options.file, mistakes)
         except HoldsTooSoon as error:
             raise Refusal(
                 f"the version would hold from {rfc3339(error.holds_from)}, and the earliest that"
@@ -73,7 +73,8 @@ async def show(settings: Settings, options: Namespace) -> None:
     print(document, end="" if document.endswith("\n") else "\n")
 
 
-def _read(file: str) -> str:
+def read_file(file: str) -> str:
+    """The text of a file, or of standard input for ``-``."""
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except OSError as error:
@@ -82,7 +83,8 @@ def _read(file: str) -> str:
         raise Refusal(f"{file}: not UTF-8 text") from error
 
 
-def _report(file: str, mistakes: ProgramMistakes) -> int:
+def report_mistakes(file: str, mistakes: ProgramMistakes) -> int:
+    """Prints every mistake, and answers the exit code of a file that does not fit."""
     count = len(mistakes.mistakes)
     print(*mistakes.mistakes, sep="\n")
     print(f"loyalty: {file}: {count} mistake{'s' * (count > 1)}", file=sys.stderr)

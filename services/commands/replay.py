@@ -31,7 +31,7 @@ async def replay(settings: Settings, options: Namespace) -> int:
         await require_schema(connection)
     spare_the_collector()
     since = perf_counter()
-    with _bar() as shown:
+    with bar() as shown:
         task = shown.add_task("Replaying", total=None)
         replayed = await replay_journal(
             url,
@@ -49,7 +49,8 @@ async def replay(settings: Settings, options: Namespace) -> int:
     return BOOKS.code
 
 
-def _bar() -> Progress:
+def bar() -> Progress:
+    """A progress bar of activities, where somebody watches."""
     screen = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),

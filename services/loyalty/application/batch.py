@@ -167,6 +167,10 @@ class Batch:
             self._release(desk, unstuck, decision)
         return decision
 
+    def reach(self, now: Instant) -> None:
+        """Time goes on: what is decided from here on is recorded at ``now``."""
+        self._now = now
+
     def account(self, member: str) -> Account:
         """The working state of a member as decided so far."""
         return self._desks[member].account

@@ -1,6 +1,7 @@
 """Reading all journals whole, in member order, by as many processes as there are, on one snapshot.
 
-Whoever folds them (:mod:`replay`, :mod:`whatif`) sees the same rows, whatever is recorded meanwhile.
+Whoever folds them (:mod:`replay`, :mod:`drafting`) sees the same rows, whatever is recorded
+meanwhile.
 """
 
 from __future__ import annotations

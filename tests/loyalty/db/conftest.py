@@ -9,6 +9,7 @@ import pytest
 
 from services.loyalty.db.connect import connected
 from services.loyalty.db.session import PgSession
+from tests.loyalty.db.half_a_year import live
 from tests.postgres import Database
 
 
@@ -29,3 +30,9 @@ async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture
 def session(connection: asyncpg.Connection) -> PgSession:
     return PgSession(connection)
+
+
+@pytest.fixture
+async def lives(session: PgSession) -> None:
+    """Half a year of twelve members, the first two of whom join late."""
+    await live(session)

@@ -1,0 +1,100 @@
+"""Half a year of a dozen members, with whatever may happen to them, recorded in PostgreSQL."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.loyalty.application.clock import FixedClock
+from services.loyalty.application.intake import event_digest
+from services.loyalty.application.programs import Programs
+from services.loyalty.application.record import catch_up_due, record_batch
+from services.loyalty.application.store import Incoming
+from services.loyalty.db.session import PgSession
+from services.loyalty.domain.activity import (
+    Activity,
+    Adjusted,
+    Amended,
+    AnyBody,
+    Cancelled,
+    Delivered,
+    Engaged,
+    Enrolled,
+    Line,
+    Purchased,
+    RedemptionRequested,
+    Refunded,
+    RefundLine,
+    Segmented,
+    StatusChanged,
+    TransferRequested,
+)
+from services.loyalty.domain.calendar import DAY, HOUR, Instant, to_datetime
+
+START: Instant = 1_291_291_200_000_000  # 2010-12-02T12:00:00Z
+DOCUMENT = (Path(__file__).parents[3] / "contracts/programs/gift-shop.yaml").read_text("utf-8")
+MEMBERS = [f"m{number:02}" for number in range(12)]
+
+
+def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
+    """What may happen to members, whether it makes sense or not; orders meet their refunds, late
+    and early.
+    """
+    kinds = [
+        "buy", "buy", "buy", "buy", "refund", "refund", "cancel", "deliver", "amend", "engage",
+        "redeem", "adjust", "segment", "status", "send",
+    ]  # fmt: skip
+    while True:
+        member, order = chance.choice(MEMBERS), f"o{chance.randrange(90)}"
+        lines = [
+            Line(
+                position, f"{chance.randrange(300)}", chance.randrange(1, 9), chance.randrange(2000)
+            )
+            for position in range(1, chance.randrange(2, 5))
+        ]
+        bodies: dict[str, AnyBody] = {
+            "buy": Purchased(order, "GBP", lines),
+            "refund": Refunded(order, "GBP", [RefundLine(1, 1)], chance.choice([0, 0, 250])),
+            "cancel": Cancelled(order),
+            "deliver": Delivered(order),
+            "amend": Amended(order, "GBP", lines),
+            "engage": Engaged(chance.choice(["product.reviewed", "survey.answered"])),
+            "redeem": RedemptionRequested(f"r{chance.random()}", "tea-towel"),
+            "adjust": Adjusted("points", chance.randrange(-300, 600), "goodwill", "ann"),
+            "segment": Segmented("vip", START, START + 40 * DAY),
+            "status": StatusChanged(chance.choice(["suspended", "active", "active", "active"])),
+            "send": TransferRequested("t", member, "m00", "points", 5),
+        }
+        yield member, bodies[chance.choice(kinds)]
+
+
+def message(member: str, body: AnyBody, at: Instant, name: str) -> Incoming:
+    return Incoming(
+        member, Activity(body, at, 0, "/test", name), event_digest("/test", name), name.encode()
+    )
+
+
+async def live(session: PgSession) -> None:
+    """Half a year of twelve members, the first two of whom join late."""
+    await session.connection.execute(
+        "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
+        " published_by) VALUES (1, $1, $1, $2, 'd', 'ann')",
+        to_datetime(START - DAY),
+        DOCUMENT,
+    )
+    chance, programs, clock = random.Random(17), Programs(), FixedClock(START)
+    joining = [message(member, Enrolled(), START, f"join-{member}") for member in MEMBERS]
+    await record_batch(session, programs, clock, joining[2:])
+    happens = happenings(chance)
+    for day in range(0, 180, 6):
+        clock.at = START + day * DAY
+        batch = [
+            message(*next(happens), clock.at - chance.randrange(240) * HOUR, f"{day}-{number}")
+            for number in range(25)
+        ]
+        if day == 30:
+            batch += joining[:2]
+        await record_batch(session, programs, clock, batch)
+        await catch_up_due(session, programs, clock, until=clock.at)
+    await session.open_accounts(["opened-only"])

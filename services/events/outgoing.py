@@ -68,6 +68,9 @@ REASON = _text("A stable code.")
 LEVEL = _text("A tier level.")
 UNTIL = _instant("Exclusive end of the period for which the level is kept.")
 REWARD = _text("The reward's id in the programme.")
+CARD = _text("The card of stamps, by its name in the programme.")
+COLLECTED = _count("Stamps in hand now.", minimum=0)
+OF = _count("Stamps that fill the card.", minimum=1)
 
 POSTING: Schema = {
     "type": "object",
@@ -233,6 +236,58 @@ PUBLISHED: dict[str, Published] = {
         },
         {"reward": "birthday-treat", "by": "birthday", "gift": "birthday"},
         optional=frozenset({"redemption", "gift"}),
+    ),
+    "loyalty.badge.given.v1": Published(
+        "A member got a badge, for the first and only time.",
+        {
+            "badge": _text("The badge's id in the programme."),
+            "by": _text("The rule, level, card or gift that gave it."),
+        },
+        {"badge": "explorer", "by": "all-rooms"},
+    ),
+    "loyalty.stamp.collected.v1": Published(
+        "An activity stamped a card, or went on with a streak or challenge.",
+        {"card": CARD, "collected": COLLECTED, "of": OF, "order": ORDER},
+        {"card": "six-orders", "collected": 4, "of": 6, "order": "536365"},
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.stamp.filled.v1": Published(
+        "A card was full and handed in; what it gave is told by further events.",
+        {"card": CARD, "times": _count("How often the member has filled it.", minimum=1)},
+        {"card": "six-orders", "times": 1},
+    ),
+    "loyalty.stamp.returned.v1": Published(
+        "A return took a stamp back, from the card in hand or from a full one.",
+        {
+            "card": CARD,
+            "order": ORDER,
+            "outcome": _text(
+                "`taken` from the card in hand; or, of a full card, `replaced` by another stamp, "
+                "`undone` (its points are taken back) or `kept`.",
+                enum=["taken", "replaced", "undone", "kept"],
+            ),
+            "collected": COLLECTED,
+            "of": OF,
+            "rewards_kept": {
+                "type": "array",
+                "items": REWARD,
+                "description": "Rewards of the full card, which the member keeps.",
+            },
+        },
+        {
+            "card": "six-orders",
+            "order": "536365",
+            "outcome": "undone",
+            "collected": 5,
+            "of": 6,
+            "rewards_kept": ["five-off"],
+        },
+        optional=frozenset({"rewards_kept"}),
+    ),
+    "loyalty.stamp.lapsed.v1": Published(
+        "Stamps were lost because the card was not full in time, or a streak ended.",
+        {"card": CARD, "lapsed": _count("Stamps lost.", minimum=1), "collected": COLLECTED},
+        {"card": "six-orders", "lapsed": 1, "collected": 3},
     ),
     "loyalty.activity.refused.v1": Published(
         "An activity was judged and refused. Further fields are facts of the refusal.",

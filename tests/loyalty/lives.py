@@ -38,7 +38,9 @@ from services.loyalty.domain.program import (
     Pending,
     Program,
     Reward,
+    Rule,
     Span,
+    Stamps,
     Window,
 )
 from tests.loyalty.domain import shop
@@ -69,7 +71,37 @@ _RULES = (
     rule("review", "engagement", give={"points": 50}, of="product.reviewed", limit=Limit("day", 1)),
     rule("welcome", "enrolled", give={"points": 100}),
 )
+
+
+def _card(name: str, collect: int, **more: Any) -> Stamps:
+    """What any purchase stamps, and a review where it may."""
+    look, engaged = Rule(name, "purchase", ()), Rule(name, "engagement", ())
+    return Stamps(
+        name,
+        replace(look, min_spend=more.pop("min_spend", {})),
+        engaged,
+        more.pop("events", frozenset({"purchase"})),
+        collect,
+        shop.LONDON,
+        points=more.pop("points", {"points": 90}),
+        **more,
+    )
+
+
+_CARDS = (
+    _card("three", 3, min_spend={"GBP": 20_00}, within=Span(months=2), points={"points": 333}),
+    _card("weeks", 2, every="week", rewards=("card",), limit=Limit("month", times=2)),
+    _card("toys", 2, different="category", badges=("player",), on_refund="keep"),
+    _card(
+        "both",
+        2,
+        different="kind",
+        events=frozenset({"purchase", "engagement"}),
+        points={"coins": 40, "status": 30},
+    ),
+)
 _MORE: dict[str, Any] = {
+    "stamps": _CARDS,
     "boosts": Boosts(
         (
             Boost("gold-double", {"points": (2, 1)}, Filter(tier=frozenset({"gold"}))),

@@ -98,6 +98,12 @@ def _check_state(account: Account) -> None:
         assert not standing.grace_until or standing.grace_until > account.as_of
         end = period_end(standing)
         assert not end or end > account.as_of, standing
+        for card in account.cards.values():
+            assert all(stamp.ends_at > account.as_of for stamp in card.stamps), card
+    for card in account.cards.values():
+        assert card.filled >= len(card.full)
+        assert all(stamp.sources for stamp in card.stamps)
+        assert len({stamp.slot for stamp in card.stamps}) == len(card.stamps)
     assert all(lot.points > 0 for lot in account.lots)
     assert len({lot.key for lot in account.lots}) == len(account.lots)
     ends = [lot.expires_at or NEVER for lot in account.lots]

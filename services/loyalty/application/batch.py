@@ -14,7 +14,7 @@ from typing import Any
 
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
-from services.loyalty.domain import refunds
+from services.loyalty.domain import refunds, stamps
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
@@ -260,7 +260,10 @@ class Batch:
         lots: dict[str, LotTotals] = {}
         history: dict[str, list[int]] = {}
         if receipt is not None and not isinstance(body, Purchased):
-            for key in refunds.lot_keys(receipt, account.lots):
+            keys = refunds.lot_keys(receipt, account.lots)
+            if account.cards:
+                keys += refunds.keys_of(stamps.postings_of(account), account.lots)
+            for key in keys:
                 totals = self._reads.lots.get((member, key))
                 if totals is not None:
                     lots[key] = totals
@@ -404,7 +407,8 @@ def history_keys(
     """
     keys: list[str] = []
     if receipt is not None and not isinstance(body, Purchased):
-        for posting in receipt.postings:
+        keys += [key for key in stamps.counters_of(account) if key not in account.counters]
+        for posting in (*receipt.postings, *stamps.postings_of(account)):
             keys += [key for key, _, _ in posting.counters if key not in account.counters]
             if posting.window and posting.window not in account.windows.get(posting.currency, {}):
                 keys.append(f"window:{posting.currency}/{posting.window}")
@@ -420,6 +424,9 @@ def _late_keys(
         return []
     day = local_date(occurred_at, program.zone)
     keys = [limit_key(rule.id, rule.limit, day) for rule in program.rules if rule.limit is not None]
+    keys += [
+        limit_key(card.id, card.limit, day) for card in program.stamps if card.limit is not None
+    ]
     keys += [cap_key(cap, day) for cap in program.caps if cap.period != "purchase"]
     windows = [
         f"window:{name}/{key}"

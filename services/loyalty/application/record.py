@@ -28,7 +28,7 @@ from services.loyalty.application.store import (
     Session,
     Write,
 )
-from services.loyalty.domain import refunds
+from services.loyalty.domain import refunds, stamps
 from services.loyalty.domain.activity import Purchased, Tick
 from services.loyalty.domain.calendar import Instant
 
@@ -282,6 +282,8 @@ def _further(
         if receipt is not None and not isinstance(body, Purchased):
             # all its lots: what is open now may have left the working state by then
             lots.update((member, key) for key in refunds.lot_keys(receipt, ()))
+            given = stamps.postings_of(account)
+            lots.update((member, key) for key in refunds.keys_of(given, ()))
         program = programs.at(min(occurred_at, now))
         history.update(
             (member, key) for key in history_keys(program, account, body, receipt, occurred_at)

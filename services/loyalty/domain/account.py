@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.receipt import Posting
 
 
 class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -105,6 +106,50 @@ class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     lapses_at: Instant
 
 
+class StampSource(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What earned a stamp. Of an order (else empty): the least spend that must be kept of its
+    ``lines`` (indexes in its receipt; empty for all), 0 where any will do.
+    """
+
+    order: str = ""
+    least: int = 0
+    lines: list[int] = []
+
+
+class Stamp(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A stamp on a card. ``slot`` is the place that it fills: the period of a streak, what must
+    differ, or its activity. It stands while any of its ``sources`` does, and until before
+    ``ends_at``.
+    """
+
+    slot: str
+    sources: list[StampSource]
+    at: Instant
+    ends_at: Instant
+
+
+class FullCard(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A card that was full at ``at``, what it gave, and until before when a return may undo it."""
+
+    at: Instant
+    final_at: Instant
+    stamps: list[Stamp]
+    postings: list[Posting] = []
+    rewards: list[str] = []
+    counter: str = ""
+
+
+class Card(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The stamps of one kind: those in hand, how often the card was full, the last slot of a full
+    one, and full cards that a return may still undo.
+    """
+
+    stamps: list[Stamp] = []
+    filled: int = 0
+    last: str = ""
+    full: list[FullCard] = []
+
+
 class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The working state of one member; :mod:`decide` returns a new one and never changes one in
     place.
@@ -128,6 +173,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         stuck_from: the status to return to once a failed Tick has been decided.
         ticked: of the due moments on the instant ``as_of``, the last one decided, as (rank, name,
             seq); None where none is left of that instant.
+        cards: stamps by the name of their card.
+        badges: badges, and when they were given.
     """
 
     status: str = "unenrolled"
@@ -146,6 +193,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     waiting: list[Waiting] = []
     stuck_from: str = ""
     ticked: tuple[int, str, int] | None = None
+    cards: dict[str, Card] = {}
+    badges: dict[str, Instant] = {}
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

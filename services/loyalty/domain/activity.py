@@ -198,7 +198,7 @@ class Tick(Body, frozen=True, gc=False, tag="tick"):
     """The clock reached a moment that matters to this account.
 
     ``moment`` is one of :data:`MOMENTS`; ``at`` is its instant. ``name`` is the occasion, for
-    occasions, else empty.
+    occasions, and what ends, for lapses (``collect:six-orders``), else empty.
     """
 
     moment: str

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midn
 from services.loyalty.domain.consistency import least_days, occasion_of
 from services.loyalty.domain.notation import Dates, Points
 from services.loyalty.domain.program import (
+    Badge,
     Basis,
     Boost,
     Boosts,
@@ -27,6 +29,7 @@ from services.loyalty.domain.program import (
     Reward,
     Rule,
     Span,
+    Stamps,
     Tiers,
 )
 from services.loyalty.domain.recurrence import Recurrence
@@ -41,6 +44,7 @@ from services.loyalty.domain.sections import (
     GiftSection,
     LinesSection,
     PendingSection,
+    StampsSection,
     TiersSection,
 )
 
@@ -66,7 +70,10 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         rules=rules,
         rules_by_event=_by_event(rules),
         boosts=_boosts(document, rules, zone),
-        gifts=tuple(_gift(name, gift) for name, gift in document.gifts.items()),
+        gifts=tuple(_gift(name, gift, document) for name, gift in document.gifts.items()),
+        stamps=tuple(_stamps(name, card, document) for name, card in document.stamps.items()),
+        badges={name: Badge(name, one.names) for name, one in document.badges.items()},
+        returns=document.returns.within,
         caps=tuple(
             Cap(currency, points, cap.per)
             for cap in document.caps
@@ -131,7 +138,10 @@ def _basis(section: BasisSection) -> Basis:
 
 
 def _tiers(section: TiersSection) -> Tiers:
-    levels = tuple(Level(name, one.from_, one.benefits) for name, one in section.levels.items())
+    levels = tuple(
+        Level(name, one.from_, one.benefits, one.badge or "")
+        for name, one in section.levels.items()
+    )
     year = Span(months=12)
     at_end = section.at_end
     return Tiers(
@@ -171,6 +181,7 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         limit=section.limit.limit if section.limit else None,
         on_refund=section.on_refund or ("prorate" if has_rates else "revoke"),
         pending=_pending(section.pending),
+        badge=section.badge or "",
     )
 
 
@@ -243,15 +254,66 @@ def _days(section: Choice) -> Recurrence | None:
 # Gifts --------------------------------------------------------------------------------------------
 
 
-def _gift(name: str, section: GiftSection) -> Gift:
+def _gift(name: str, section: GiftSection, document: Document) -> Gift:
     return Gift(
         id=name,
         occasion=occasion_of(name, section),
-        points={one.currency: one.points for one in section.give if isinstance(one, Points)},
-        rewards=tuple(one for one in section.give if isinstance(one, str)),
+        points=_points(section.give),
+        rewards=_named(section.give, document.rewards),
+        badges=_named(section.give, document.badges),
         member_for=section.member_for,
         at_most_once_in=section.at_most_once_in,
         leap_day=section.leap_day,
         settled=30 if section.date_known_for is None else section.date_known_for,
         years=section.every or 1,
+    )
+
+
+def _points(given: Iterable[Points | str]) -> Mapping[str, int]:
+    return {one.currency: one.points for one in given if isinstance(one, Points)}
+
+
+def _named(given: Iterable[Points | str], there: Container[str]) -> tuple[str, ...]:
+    return tuple(one for one in given if isinstance(one, str) and one in there)
+
+
+# Stamps -------------------------------------------------------------------------------------------
+
+
+def _stamps(name: str, section: StampsSection, document: Document) -> Stamps:
+    zone = document.timezone
+    valid_from, valid_until = _validity(section.valid, zone)
+    look = Rule(
+        name,
+        "purchase",
+        (),
+        filter=_choice(section),
+        min_spend={amount.currency: amount.minor for amount in section.min_spend or ()},
+        valid_from=valid_from,
+        valid_until=valid_until,
+        days=_days(section),
+        when=section.when,
+        condition=section.when.text if section.when else "",
+    )
+    chosen = look.filter
+    activity = Filter(
+        channel=chosen.channel, tier=chosen.tier, segment=chosen.segment, nth=chosen.nth
+    )
+    engaged = replace(look, event="engagement", filter=activity, min_spend={})
+    return Stamps(
+        name,
+        look,
+        engaged,
+        events=frozenset(section.event),
+        collect=section.collect,
+        zone=zone,
+        kinds=frozenset(section.kind or ()),
+        every=section.every or "",
+        different=section.different or "",
+        within=section.within,
+        points=_points(section.give),
+        rewards=_named(section.give, document.rewards),
+        badges=_named(section.give, document.badges),
+        limit=section.limit.limit if section.limit else None,
+        on_refund=section.on_refund,
     )

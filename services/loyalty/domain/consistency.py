@@ -22,7 +22,6 @@ from services.loyalty.domain.findings import (
     unknown_currencies,
 )
 from services.loyalty.domain.mistakes import one_of
-from services.loyalty.domain.notation import Points
 from services.loyalty.domain.program import Span
 from services.loyalty.domain.sections import (
     BoostSection,
@@ -30,10 +29,12 @@ from services.loyalty.domain.sections import (
     CurrencySection,
     Document,
     GiftSection,
+    LevelSection,
     RewardSection,
     TiersSection,
 )
 from services.loyalty.domain.source import Path
+from services.loyalty.domain.stamp_checks import presents, stamp_findings
 
 
 def inconsistencies(document: Document, names: Names) -> Findings:
@@ -46,6 +47,7 @@ def inconsistencies(document: Document, names: Names) -> Findings:
         yield from _tiers(document, document.tiers, names)
     yield from earning_findings(document, names)
     yield from _gifts(document, names)
+    yield from stamp_findings(document, names)
     yield from _caps(document.caps, names)
     for name, reward in document.rewards.items():
         yield from _reward(("rewards", name), reward, names)
@@ -87,6 +89,7 @@ def _distinct_names(document: Document) -> Findings:
         ("earn", document.earn),
         ("boosts", boosts),
         ("gifts", document.gifts),
+        ("stamps", document.stamps),
     ):
         for name in members:
             if name in taken:
@@ -160,12 +163,22 @@ def _tiers(document: Document, tiers: TiersSection, names: Names) -> Findings:
         reason = f"{tiers.by!r} does not qualify" if known else f"there is no currency {tiers.by!r}"
         remedy = "Write qualifies: true there" if known else one_of(names.qualifying, tiers.by)
         yield Finding(("tiers", "by"), reason, remedy)
-    yield from _levels(tiers)
+    yield from _levels(tiers, names)
     yield from _kept(document, tiers)
     yield from repeated(("tiers", "at_end", "warn"), tiers.at_end.warn)
 
 
-def _levels(tiers: TiersSection) -> Findings:
+def _level_badge(name: str, level: LevelSection, names: Names, *, first: bool) -> Findings:
+    if first:
+        why = "nobody rises to the first level"
+        yield from misplaced(("tiers", "levels", name), ("badge",), level, why)
+    elif level.badge and level.badge not in names.badges:
+        remedy = one_of(names.badges, level.badge)
+        path = ("tiers", "levels", name, "badge")
+        yield Finding(path, f"there is no badge {level.badge!r}", remedy)
+
+
+def _levels(tiers: TiersSection, names: Names) -> Findings:
     below: int | None = None
     for name, level in tiers.levels.items():
         path = ("tiers", "levels", name, "from")
@@ -173,6 +186,7 @@ def _levels(tiers: TiersSection) -> Findings:
             yield Finding(path, "the first level is not from 0", "Begin with a level from 0")
         elif below is not None and level.from_ <= below:
             yield Finding(path, "it is not above the level before", "Order levels by rising 'from'")
+        yield from _level_badge(name, level, names, first=below is None)
         below = level.from_
     if not tiers.levels:
         yield Finding(
@@ -208,25 +222,12 @@ def _gifts(document: Document, names: Names) -> Findings:
             yield from misplaced(path, ("every",), gift, "a birthday comes each year")
         elif occasion:
             yield from misplaced(path, ("date_known_for",), gift, "only birthdays are told to us")
-        yield from _presents((*path, "give"), gift, names)
+        yield from presents((*path, "give"), gift.give, names)
 
 
 def occasion_of(name: str, gift: GiftSection) -> str:
     """The occasion of a gift, empty where neither it nor its name tells."""
     return gift.occasion or (name if name in ("birthday", "anniversary") else "")
-
-
-def _presents(path: Path, gift: GiftSection, names: Names) -> Findings:
-    yield from repeated(
-        path, [one.currency if isinstance(one, Points) else ("reward", one) for one in gift.give]
-    )
-    for index, one in enumerate(gift.give):
-        if isinstance(one, str) and one not in names.rewards:
-            remedy = one_of(names.rewards, one)
-            yield Finding((*path, index), f"there is no reward {one!r}", remedy)
-        elif isinstance(one, Points) and one.currency not in names.currencies:
-            remedy = one_of(names.currencies, one.currency)
-            yield Finding((*path, index), f"there is no currency {one.currency!r}", remedy)
 
 
 def _caps(caps: Sequence[CapSection], names: Names) -> Findings:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from services.loyalty.domain import membership, purchases, spending, tiers
+from services.loyalty.domain import membership, purchases, spending, stamps, tiers
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
     Activity,
@@ -165,6 +165,8 @@ def _tidy(draft: Draft, account: Account) -> None:
         draft.history[key] = draft.counters.pop(key)
     if (today.year, today.month) != (was.year, was.month) and draft.windows:
         tiers.close_windows(draft)
+    if draft.cards:
+        stamps.settle(draft)
     forgotten = draft.effective_at - SEGMENTS_KEPT
     if draft.segments and any(held.ends_at <= forgotten for held in draft.segments):
         draft.segments = [held for held in draft.segments if held.ends_at > forgotten]
@@ -175,6 +177,8 @@ def _engagement(draft: Draft, body: Engaged) -> None:
     considered = rules.get(f"engagement:{body.of}", ()) + rules.get("engagement:", ())
     occasion = Occasion(draft, channel=body.channel, of=body.of, about=body.about)
     fire(occasion, considered, body.of)
+    if draft.program.stamps:
+        stamps.collect(occasion, "engagement")
 
 
 def _lapsed(draft: Draft, body: Lapsed) -> None:

@@ -36,6 +36,8 @@ class Draft:
         "account",
         "activity",
         "arrears",
+        "badges",
+        "cards",
         "counters",
         "day",
         "derived",
@@ -102,6 +104,8 @@ class Draft:
         self.waiting = account.waiting
         self.stuck_from = account.stuck_from
         self.ticked = _ticked(account, activity.body)
+        self.cards = account.cards
+        self.badges = account.badges
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -355,6 +359,8 @@ class Draft:
             self.waiting,
             self.stuck_from,
             self.ticked,
+            self.cards,
+            self.badges,
         )
         return Decision(
             activity=activity,

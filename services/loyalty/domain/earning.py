@@ -12,7 +12,7 @@ from datetime import date
 from math import lcm
 from typing import Any
 
-from services.loyalty.domain import conditions, tiers
+from services.loyalty.domain import badges, conditions, tiers
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.occasion import Occasion, unmet
@@ -56,7 +56,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     draft.trace["not"] = missed
     capped = dict(occasion.posted)
     for rule in rules:
-        eligible, spend, why = _look(occasion, rule)
+        eligible, spend, why = look(occasion, rule)
         if why:
             missed.append((rule.id, why))
             continue
@@ -93,10 +93,12 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
                     points_left -= use[2]
             gave = True
             postings.append(_post(occasion, rule, give, points, weights, eligible, taken))
+        if rule.badge and (gave or not rule.gives):
+            badges.award(draft, rule.badge, by=rule.id)
     return postings
 
 
-def _look(  # noqa: PLR0911 - a return per reason
+def look(  # noqa: PLR0911 - a return per reason
     occasion: Occasion, rule: Rule
 ) -> tuple[list[int] | None, int, str]:
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not

@@ -15,6 +15,7 @@ from services.loyalty.domain.findings import (
     repeated,
     unknown_currencies,
 )
+from services.loyalty.domain.mistakes import one_of
 from services.loyalty.domain.notation import Amount
 from services.loyalty.domain.program import Rate
 from services.loyalty.domain.sections import Choice, Document, EarnSection
@@ -34,21 +35,27 @@ _PURCHASE_ONLY = (*_LINES, "store", "payment", "nth", "min_spend", "per", "on_re
 
 
 def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
-    yield from _choice(path, rule, names)
+    yield from choice_findings(path, rule, names)
     if rule.event != "purchase":
         yield from misplaced(path, _PURCHASE_ONLY, rule, "only purchases have it")
     if rule.event != "engagement":
         yield from misplaced(path, ("kind",), rule, "only engagements have a kind")
     if rule.when:
-        yield from _evaluable((*path, "when"), rule.when, rule.event)
+        yield from evaluable((*path, "when"), rule.when, rule.event)
     if rule.pending:
         yield from check_pending((*path, "pending"), rule.pending)
     yield from _gives((*path, "give"), rule, names)
+    yield from _badge((*path, "badge"), rule, names)
     yield from _limit((*path, "limit"), rule)
 
 
+def _badge(path: Path, rule: EarnSection, names: Names) -> Findings:
+    if rule.badge and rule.badge not in names.badges:
+        yield Finding(path, f"there is no badge {rule.badge!r}", one_of(names.badges, rule.badge))
+
+
 def _gives(path: Path, rule: EarnSection, names: Names) -> Findings:
-    if not rule.give:
+    if not rule.give and not rule.badge:
         yield Finding(path, "it gives nothing", "Name a currency, as in give: {points: 100}")
     yield from unknown_currencies(path, rule.give, names)
     for currency, given in rule.give.items():
@@ -106,7 +113,8 @@ def _unrated(path: Path, missing: frozenset[str], what: str) -> Findings:
         yield Finding(path, f"it has no {what} for {listed}, which other rules rate", "Add one")
 
 
-def _choice(path: Path, choice: Choice, names: Names) -> Findings:
+def choice_findings(path: Path, choice: Choice, names: Names) -> Findings:
+    """What does not fit in what a rule, boost or card looks at."""
     yield from dangling((*path, "tier"), choice.tier, names.levels, "level")
     for key in (
         "sku",
@@ -131,7 +139,8 @@ def _choice(path: Path, choice: Choice, names: Names) -> Findings:
         )
 
 
-def _evaluable(path: Path, when: Condition, event: str) -> Findings:
+def evaluable(path: Path, when: Condition, event: str) -> Findings:
+    """A condition that fails on an activity as there may be."""
     if failure := failure_on(when, samples_of(event)):
         yield Finding(path, failure, "Guard it, as in order.lines.size() > 0 && …")
 
@@ -144,9 +153,9 @@ def _boosts(document: Document, names: Names) -> Findings:
     events = {rule.event for rule in document.earn.values()}
     for name, boost in (boosts.model_extra or {}).items():
         path = ("boosts", name)
-        yield from _choice(path, boost, names)
+        yield from choice_findings(path, boost, names)
         for event in sorted(events) if boost.when else ():
-            yield from _evaluable((*path, "when"), boost.when, event)
+            yield from evaluable((*path, "when"), boost.when, event)
         if not boost.model_extra:
             yield Finding(path, "it multiplies nothing", "Add a factor, as in points: x2")
         yield from unknown_currencies(path, boost.model_extra or (), names)

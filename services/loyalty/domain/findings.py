@@ -31,6 +31,7 @@ class Names:
     levels: frozenset[str]
     rules: frozenset[str]
     rewards: frozenset[str]
+    badges: frozenset[str]
 
     @classmethod
     def of(cls, source: Source) -> Names:
@@ -42,6 +43,7 @@ class Names:
             source.names("tiers", "levels"),
             source.names("earn"),
             source.names("rewards"),
+            source.names("badges"),
         )
 
 

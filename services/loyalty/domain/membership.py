@@ -54,6 +54,7 @@ def status(draft: Draft, body: StatusChanged) -> None:
         raise Refusal("not_enrolled")
     if body.status in ENDED:
         draft.standing, draft.segments, draft.gifts = Standing(), [], {}
+        draft.cards, draft.badges = {}, {}
     elif draft.account.status == "closed":
         tiers.enrol(draft)
     draft.status = body.status

@@ -38,6 +38,12 @@ _ACTIVATION, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OCCASION = (
 )
 
 
+STAMPS = "collect:"
+"""How the names of lapses of stamps begin; the card's name follows. Deadlines on one instant are
+decided in the order of their names, what is parked first.
+"""
+
+
 class Moment(NamedTuple):
     """A due moment; the order of these values is the order in which they are decided."""
 
@@ -105,12 +111,15 @@ class _Search:
             return self.first
         if account.standing.reaches or account.standing.grace_until:
             self._meet_tier(program, account)
+        for name, card in account.cards.items():
+            for stamp in card.stamps:
+                self._meet(stamp.ends_at, _LAPSE, f"{STAMPS}{name}")
         for gift in program.gifts:
             self._meet_occasion(gift, program.zone, account, born_on)
         return self.first
 
     def _meet(self, at: Instant, rank: int, name: str = "", seq: int = 0) -> None:
-        if not self.after < at <= self.until:
+        if not self.after < at <= self.until or at >= NEVER:
             return
         if self.first is not None and at == self.until and rank > self.first.rank:
             return
@@ -230,6 +239,7 @@ def _soonest(
             before = _ahead(end, notices, program.zone, after, before)
     if account.status not in ("active", "suspended"):
         return before
+    before = _soonest_stamp(account, after, before) if account.cards else before
     standing = account.standing
     if program.tiers is not None and (standing.reaches or standing.grace_until):
         if after < standing.grace_until < before:
@@ -242,6 +252,11 @@ def _soonest(
         if after < at < before:
             before = at
     return before
+
+
+def _soonest_stamp(account: Account, after: Instant, before: Instant) -> Instant:
+    ends = (stamp.ends_at for card in account.cards.values() for stamp in card.stamps)
+    return min((end for end in ends if after < end < before), default=before)
 
 
 _LONGEST_DAY = 25 * HOUR

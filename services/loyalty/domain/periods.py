@@ -51,6 +51,25 @@ def ended_before(key: str, day: date) -> bool:
     return False
 
 
+def period_after(key: str) -> str:
+    """The week or month that follows the one of a key."""
+    if "W" in key:
+        return _key("week", _first_day(key) + timedelta(days=7))
+    return _key("month", add_months(_first_day(key), 1))
+
+
+def period_end(key: str, tz: ZoneInfo) -> Instant:
+    """The exclusive end of the week or month of a key."""
+    return midnight(_first_day(period_after(key)), tz)
+
+
+def _first_day(key: str) -> date:
+    year, found, week = key.partition("-W")
+    return (
+        date.fromisocalendar(int(year), int(week), 1) if found else date.fromisoformat(f"{key}-01")
+    )
+
+
 def window_key(window: Window, day: date, enrolled_at: Instant, tz: ZoneInfo) -> str:
     """The window that holds a civil date: its month (the last one of a rolling window), its
     calendar year, or the first day of the member's year (which begins on the anniversary of the

@@ -88,6 +88,7 @@ class Level:
     name: str
     threshold: int
     benefits: Mapping[str, str] = field(default_factory=dict)
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ class Rule:
         limit: per member, or None.
         on_refund: ``revoke``, ``prorate`` or ``keep``.
         pending: overrides the currency's, or None.
+        badge: given where the rule fires; empty for none.
     """
 
     id: str
@@ -219,6 +221,7 @@ class Rule:
     limit: Limit | None = None
     on_refund: str = "prorate"
     pending: Pending | None = None
+    badge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +267,50 @@ class Gift:
     leap_day: str = "feb_28"
     settled: int = 30
     years: int = 1
+    badges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """A card of stamps: a challenge of ``collect`` stamps, and what a full card gives.
+
+    Attributes:
+        look: what a purchase must be to earn a stamp, a rule that gives nothing itself; ``engaged``
+            the same for an engagement, which has neither lines nor money.
+        zone: the programme's, in which periods end.
+        events: ``purchase``, ``engagement``, or both.
+        kinds: kinds of engagement; empty for every kind.
+        every: ``week`` or ``month`` for a streak: one stamp for each, without a gap; else empty.
+        different: that in which stamps of one card differ (``sku``, ``category``, ``brand``,
+            ``channel``, ``store``, ``kind``); empty where each activity earns one.
+        within: how long a stamp lives while its card is not full; None for ever.
+        limit: how often a member may fill it, or None.
+        on_refund: ``revoke`` or ``keep``: what becomes of a full card that loses a stamp.
+    """
+
+    id: str
+    look: Rule
+    engaged: Rule
+    events: frozenset[str]
+    collect: int
+    zone: ZoneInfo
+    kinds: frozenset[str] = frozenset()
+    every: str = ""
+    different: str = ""
+    within: Span | None = None
+    points: Mapping[str, int] = field(default_factory=dict)
+    rewards: tuple[str, ...] = ()
+    badges: tuple[str, ...] = ()
+    limit: Limit | None = None
+    on_refund: str = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """Something to show, given once and worth nothing."""
+
+    id: str
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +353,8 @@ class Program:
     points; ``rules_by_event`` indexes rules by ``purchase``, ``enrolled``, and
     ``engagement:<kind>`` (``engagement:`` holds those for every kind). ``successors`` says, under
     ``levels``, ``currencies`` and ``rewards``, what takes the place of names that earlier versions
-    had and this one does not; ``capped`` holds the currencies that have a cap.
+    had and this one does not; ``capped`` holds the currencies that have a cap. ``returns`` is the
+    return window: so long after a delivery, else a purchase, returns are to be expected.
     """
 
     name: str
@@ -328,6 +376,9 @@ class Program:
     wait: Span = Span(days=30)
     transfers: bool = False
     successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    returns: Span = Span(days=30)
+    stamps: tuple[Stamps, ...] = ()
+    badges: Mapping[str, Badge] = field(default_factory=dict)
     capped: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from services.loyalty.domain import lots, refunds
+from services.loyalty.domain import lots, refunds, stamps
 from services.loyalty.domain.activity import (
     Amended,
     Cancelled,
@@ -43,6 +43,8 @@ def purchase(draft: Draft, body: Purchased) -> None:
     if occasion.total and not _has_rate(draft.program, body.currency):
         raise Refusal("currency_without_rate", currency=body.currency)
     postings = fire(occasion, draft.program.rules_by_event.get("purchase", ()), "purchase")
+    if draft.program.stamps:
+        stamps.collect(occasion, "purchase")
     draft.receipts[body.order] = Receipt(
         body.order,
         body.currency,
@@ -101,6 +103,7 @@ def refund(draft: Draft, body: Refunded) -> None:
     if unknown:
         raise Refusal("unknown_line", positions=unknown)
     refunds.reverse(draft, refunds.with_return(receipt, body), reason="refund")
+    _follow(draft, body.order)
 
 
 def cancellation(draft: Draft, body: Cancelled) -> None:
@@ -108,6 +111,13 @@ def cancellation(draft: Draft, body: Cancelled) -> None:
     if receipt.cancelled:
         raise Refusal("already_cancelled", order=body.order)
     refunds.reverse(draft, refunds.cancelled(receipt), reason="cancellation")
+    _follow(draft, body.order)
+
+
+def _follow(draft: Draft, order: str) -> None:
+    """Lets what hangs on an order beside its points follow what is kept of it."""
+    if draft.cards:
+        stamps.take_back(draft, draft.receipts[order])
 
 
 def amendment(draft: Draft, body: Amended) -> None:
@@ -129,6 +139,7 @@ def amendment(draft: Draft, body: Amended) -> None:
     refunds.reverse(draft, amended, reason="amendment")
     if more:
         _earn_more(draft, body, draft.receipts[body.order], more)
+    _follow(draft, body.order)
 
 
 def _taken_off(receipt: Receipt, lines: list[Line]) -> dict[int, int]:

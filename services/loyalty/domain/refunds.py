@@ -213,8 +213,24 @@ def reversed_shares(posting: Posting, receipt: Receipt, back: Sequence[int]) -> 
     return shares if posting.prorates else [0] * len(allocated)
 
 
+def is_kept(receipt: Receipt, least: int, eligible: Sequence[int]) -> bool:
+    """Whether enough is kept of an order's lines (indexes; none for all): the least spend, or
+    anything at all where that is 0.
+    """
+    back = returned(receipt)
+    if is_all_back(receipt, back):
+        return False
+    kept = _kept_of(receipt, back, eligible)
+    chosen = eligible or range(len(receipt.lines))
+    return kept >= least if least else kept > 0 or not any(receipt.lines[i].spend for i in chosen)
+
+
 def _kept_spend(posting: Posting, receipt: Receipt, back: Sequence[int]) -> int:
-    eligible = posting.eligible or range(len(receipt.lines))
+    return _kept_of(receipt, back, posting.eligible)
+
+
+def _kept_of(receipt: Receipt, back: Sequence[int], chosen: Sequence[int]) -> int:
+    eligible = chosen or range(len(receipt.lines))
     kept = 0
     for index in eligible:
         line = receipt.lines[index]
@@ -256,6 +272,14 @@ def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
             {"order": receipt.order, "reason": reason, "points": clawed}
             | ({"short": short} if short else {}),
         )
+
+
+def take_back(draft: Draft, posting: Posting, *, order: str, reason: str) -> int:
+    """Takes back all that is left of a posting, with its use of limits; answers what nobody had."""
+    left = posting.points - sum(posting.reversed)
+    missing = _take_back(draft, posting, left, order, reason) if left else 0
+    _recount(draft, posting, _reversed(posting, posting.allocated))
+    return missing
 
 
 def _take_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
@@ -522,6 +546,11 @@ def lot_keys(receipt: Receipt, account_lots: Sequence[Lot]) -> list[str]:
     """Lots that a refund of this receipt may need and that have left the working state: those that
     its points entered, and what they became.
     """
+    return keys_of(receipt.postings, account_lots)
+
+
+def keys_of(postings: Sequence[Posting], account_lots: Sequence[Lot]) -> list[str]:
+    """The same for some postings."""
     held = {lot.key for lot in account_lots}
-    entered = {key for posting in receipt.postings if not posting.window for key, _ in posting.lots}
+    entered = {key for posting in postings if not posting.window for key, _ in posting.lots}
     return sorted((entered | {available_key(key) for key in entered}) - held)

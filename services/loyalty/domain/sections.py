@@ -169,6 +169,7 @@ class LevelSection(Section):
     """A level of the tiers."""
 
     from_: Count = _must("Points in the window from which it is reached.", "1000", alias="from")
+    badge: Id | None = _key("A badge that rising to it gives.", "golden")
     benefits: dict[Id, Quota] = _key(
         "What members of the level may have, and how often.",
         {"priority-shipping": "unlimited", "free-upgrade": "2 per year"},
@@ -265,11 +266,13 @@ class EarnSection(Choice):
     min_spend: OneOrMore[Money] | None = _key(
         "The least spend of the lines that it looks at, in each currency of money.", "200.00 GBP"
     )
-    give: dict[Id, OneOrMore[Given]] = _must(
+    give: dict[Id, OneOrMore[Given]] = _key(
         "Per currency of points: a fixed number, or a rate for each currency of money.",
         {"points": "1 per 1.00 GBP"},
         {"points": "250"},
+        default={},
     )
+    badge: Id | None = _key("A badge that it gives, beside points or alone.", "reviewer")
     round: Literal["down", "half_up", "half_even"] = _key(
         "How points are rounded to whole ones, once, after boosts.", default="down"
     )
@@ -322,7 +325,7 @@ class GiftSection(Section):
         "birthday",
     )
     give: OneOrMore[Present] = _must(
-        "Points, and rewards by name.", ["200 points", "birthday-treat"]
+        "Points, and rewards and badges by name.", ["200 points", "birthday-treat"]
     )
     leap_day: Literal["feb_28", "mar_1"] = _key(
         "When 29 February is celebrated in other years.", default="feb_28"
@@ -338,6 +341,60 @@ class GiftSection(Section):
     )
     every: Years | None = _key(
         "With `anniversary`: how many years apart; each year where it is left out.", "5 years"
+    )
+
+
+class StampsSection(Choice):
+    """A card of stamps, a streak or a challenge: what stamps it, and what a full one gives.
+
+    Without `every` and `different`, each activity is a stamp.
+    """
+
+    event: OneOrMore[Literal["purchase", "engagement"]] = _must("What earns a stamp.", "purchase")
+    kind: OneOrMore[Kind] | None = _key(
+        "With `engagement`: the kinds of engagement; every kind where it is left out.",
+        ["product.reviewed"],
+    )
+    min_spend: OneOrMore[Money] | None = _key(
+        "With `purchase`: the least spend of the lines that it looks at, in each currency of money "
+        "(where stamps differ by line, of the lines of each).",
+        "25.00 GBP",
+    )
+    collect: Positive = _must("How many stamps fill the card, at most 100.", "6")
+    within: SomeDuration | None = _key(
+        "How long a stamp counts while the card is not full; without end where it is left out.",
+        "6 months",
+    )
+    every: Literal["week", "month"] | None = _key(
+        "A streak: one stamp a calendar week or month, without a gap.", "week"
+    )
+    different: Literal["sku", "category", "brand", "channel", "store", "kind"] | None = _key(
+        "A challenge: what the stamps of one card differ in.", "category"
+    )
+    give: OneOrMore[Present] = _must(
+        "What a full card gives: points, and rewards and badges by name.", ["five-off"]
+    )
+    limit: AtMost | None = _key("How many times a member may fill it in a period.", "1 per year")
+    on_refund: Literal["revoke", "keep"] = _key(
+        "What a refund within the return window does to a full card that loses a stamp for which "
+        "no other is in hand: its points are taken back, or it stands. Rewards and badges stay "
+        "and are reported.",
+        default="revoke",
+    )
+
+
+class BadgeSection(Section):
+    """A badge: shown, given once, worth nothing."""
+
+    names: dict[Language, Name] = _key("Its name by language.", {"en": "Explorer"}, default={})
+
+
+class ReturnsSection(Section):
+    """The return window: when returns are to be expected."""
+
+    within: SomeDuration = _key(
+        "How long after the delivery, or after the purchase where no delivery is known.",
+        default="30 days",
     )
 
 
@@ -417,6 +474,14 @@ class Document(Section):
     gifts: dict[Id, GiftSection] = _key(
         "Gifts by name.", {"birthday": {"give": ["200 points"]}}, default={}
     )
+    stamps: dict[Id, StampsSection] = _key(
+        "Cards of stamps, streaks and challenges by name.",
+        {"six-orders": {"event": "purchase", "collect": "6", "give": ["500 points"]}},
+        default={},
+    )
+    badges: dict[Id, BadgeSection] = _key(
+        "Badges by name.", {"explorer": {"names": {"en": "Explorer"}}}, default={}
+    )
     caps: list[CapSection] = _key(
         "The most points that all rules together give a member.",
         [{"points": "10000", "per": "purchase"}],
@@ -427,6 +492,9 @@ class Document(Section):
     )
     refund_without_purchase: RefundWithoutPurchaseSection = _key(
         "Refunds before their purchase.", {"wait": "30 days"}, default={}
+    )
+    returns: ReturnsSection = _key(
+        "The window in which returns are to be expected.", {"within": "30 days"}, default={}
     )
     transfers: TransfersSection = _key("Points between members.", {"allowed": "true"}, default={})
     successors: SuccessorsSection = _key(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.loyalty.domain import lots, refunds, tiers
+from services.loyalty.domain import badges, lots, refunds, stamps, tiers
 from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.moments import STAMPS
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
 
@@ -39,6 +40,11 @@ def _grace_end(draft: Draft, body: Tick) -> None:
 
 def _expire(draft: Draft, body: Tick) -> None:
     lots.expire_due(draft, body.at)
+
+
+def _lapse(draft: Draft, body: Tick) -> None:
+    assert body.name.startswith(STAMPS), f"nothing lapses under the name {body.name!r}"
+    stamps.lapse(draft, body.name.removeprefix(STAMPS))
 
 
 def _notice(draft: Draft, body: Tick) -> None:
@@ -105,6 +111,8 @@ def _give(draft: Draft, gift: Gift) -> None:
         draft.announce(
             "loyalty.reward.issued.v1", {"reward": reward, "by": gift.occasion, "gift": gift.id}
         )
+    for badge in gift.badges:
+        badges.award(draft, badge, by=gift.id)
 
 
 _MOMENTS: dict[str, Callable[[Draft, Tick], None]] = {
@@ -112,6 +120,7 @@ _MOMENTS: dict[str, Callable[[Draft, Tick], None]] = {
     "tier_review": _review,
     "grace_end": _grace_end,
     "expiry": _expire,
+    "lapse": _lapse,
     "notice": _notice,
     "tier_warning": _warning,
     "occasion": _occasion,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from services.loyalty.domain import badges
 from services.loyalty.domain.account import Account, Reach, Standing
 from services.loyalty.domain.calendar import Instant, local_date, rfc3339
 from services.loyalty.domain.draft import Draft
@@ -146,6 +147,8 @@ def _stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = 
     draft.standing = Standing(level, since, live)
     if level != was.level:
         up = _rank(tiers, level) > _rank(tiers, was.level)
+        if up and (badge := _level(tiers, level).badge):
+            badges.award(draft, badge, by=level)
         draft.announce(
             "loyalty.tier.changed.v1",
             {"from": was.level, "to": level, "direction": "up" if up else "down", "reason": reason}

@@ -20,6 +20,7 @@ from services.loyalty.http import (
     openapi,
     problems,
     program,
+    progress,
     spending,
 )
 from services.loyalty.http.bodies import BodyLimit
@@ -61,7 +62,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (members, spending, activities, program, health, docs):
+    for routes in (members, progress, spending, activities, program, health, docs):
         app.include_router(routes.router)
     problems.install(app, failures.PROBLEM_OF)
 

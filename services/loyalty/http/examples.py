@@ -124,6 +124,35 @@ REWARDS: Example = {
         }
     ],
 }
+STAMPS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "cards": [
+        {
+            "card": "six-orders",
+            "collected": 4,
+            "of": 6,
+            "times_filled": 1,
+            "next_lapse_at": "2011-08-14T23:00:00Z",
+            "collected_for": None,
+        },
+        {
+            "card": "all-rooms",
+            "collected": 2,
+            "of": 3,
+            "times_filled": 0,
+            "next_lapse_at": None,
+            "collected_for": ["garden", "kitchen"],
+        },
+    ],
+}
+BADGES: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "badges": [{"badge": "explorer", "name": "Explorer", "given_at": "2011-03-14T10:12:00Z"}],
+}
 REDEMPTION_REQUEST: Example = {"reward": "five-off"}
 TRANSFER_REQUEST: Example = {"to_member": "13047", "currency": "points", "points": 100}
 ADJUSTMENT_REQUEST: Example = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -181,11 +181,16 @@ def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.C
 
 def _named(reward: Reward, languages: Sequence[str]) -> str:
     """The name in the first language that there is one for, else the first name, else the id."""
-    by_tag = {tag.lower(): name for tag, name in reward.names.items()}
+    return in_language(reward.names, languages) or reward.id
+
+
+def in_language(names: Mapping[str, str], languages: Sequence[str]) -> str:
+    """The name in the first language that there is one for, else the first name, else nothing."""
+    by_tag = {tag.lower(): name for tag, name in names.items()}
     for language in languages:
         if language.lower() in by_tag:
             return by_tag[language.lower()]
-    return next(iter(reward.names.values()), reward.id)
+    return next(iter(names.values()), "")
 
 
 def _issued(reward: Issued) -> models.RewardIssued:

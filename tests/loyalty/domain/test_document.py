@@ -199,7 +199,7 @@ def test_a_mistake_says_what_to_write_instead() -> None:
     assert found["boosts.staking"].remedy == "Perhaps 'stacking' was meant"
     assert found["boosts.gold.teir"].remedy == "Perhaps 'tier' was meant"
     assert found["earn.big.give.pionts"].remedy == "Perhaps 'points' was meant"
-    assert found["earn.nothing.give"].remedy == "Add it, as in give: {points: 1 per 1.00 GBP}"
+    assert found["earn.nothing.give"].remedy == "Name a currency, as in give: {points: 100}"
     assert found["earn.welcome.event"].remedy == "Perhaps 'enrolled' was meant"
     assert "at line 1, column 6" in found["earn.big.when"].reason
 
@@ -213,7 +213,7 @@ def test_what_follows_from_a_mistake_is_not_reported_as_another() -> None:
     assert set(_mistakes(text)) == {"tiers.levels.gold.from", "rewards.m.cost"}
 
 
-@pytest.mark.parametrize("kind", ["vouchers", "stamps", "spend_points", "referral"])
+@pytest.mark.parametrize("kind", ["vouchers", "spend_points", "referral"])
 def test_a_policy_that_nothing_carries_out_is_no_key(kind: str) -> None:
     assert set(_mistakes(f"{HEAD}{kind}: {{}}\n")) == {kind}
 
@@ -674,3 +674,68 @@ def test_compiling_needs_nothing_but_the_document() -> None:
     assert (first.version, second.version) == (1, 2)
     assert first.zone is zone("Europe/London")
     assert from_datetime(to_datetime(first.holds_from)) == second.holds_from
+
+
+CARDS = """badges: {explorer: {names: {en: Explorer}}}
+rewards: {five-off: {cost: 500 points}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("card", "wrong"),
+    [
+        ("{event: purchase, give: [five-off]}", "collect"),
+        ("{event: purchase, collect: 6}", "give"),
+        ("{event: enrolled, collect: 6, give: [five-off]}", "event"),
+        ("{event: purchase, collect: 101, give: [five-off]}", "collect"),
+        ("{event: purchase, collect: 6, give: [mug]}", "give[0]"),
+        ("{event: purchase, collect: 6, give: [5 stars]}", "give[0]"),
+        ("{event: purchase, kind: app.opened, collect: 6, give: [five-off]}", "kind"),
+        ("{event: engagement, min_spend: 1 GBP, collect: 6, give: [five-off]}", "min_spend"),
+        ("{event: purchase, every: week, within: 1 month, collect: 6, give: [explorer]}", "within"),
+        (
+            "{event: purchase, every: week, different: sku, collect: 6, give: [explorer]}",
+            "different",
+        ),
+        ("{event: engagement, different: sku, collect: 6, give: [explorer]}", "different"),
+        (
+            "{event: purchase, collect: 6, give: [explorer], limit: 5 points per year}",
+            "limit",
+        ),
+        ("{event: purchase, tier: [gold], collect: 6, give: [explorer]}", "tier[0]"),
+    ],
+)
+def test_what_does_not_fit_in_a_card_is_refused(card: str, wrong: str) -> None:
+    assert set(_mistakes(f"{HEAD}{CARDS}stamps: {{six: {card}}}\n")) == {f"stamps.six.{wrong}"}
+
+
+def test_a_badge_is_named_apart_from_rewards_and_must_be_there() -> None:
+    text = f"{HEAD}{CARDS}earn: {{review: {{event: engagement, badge: nobody}}}}\n"
+    assert set(_mistakes(text)) == {"earn.review.badge"}
+    same = f"{HEAD}badges: {{mug: {{}}}}\nrewards: {{mug: {{cost: 500 points}}}}\n"
+    assert set(_mistakes(same)) == {"badges.mug"}
+    assert set(_mistakes(HEAD + TIERS.replace("{from: 0}", "{from: 0, badge: b}"))) == {
+        "tiers.levels.basic.badge"
+    }
+
+
+def test_a_card_is_compiled_into_what_decisions_use() -> None:
+    text = f"""{HEAD}{CARDS}stamps:
+  six: {{event: [purchase, engagement], kind: app.opened, category: [toys], min_spend: 25.00 GBP,
+        channel: app, collect: 6, within: 6 months, give: [five-off, explorer, 20 points]}}
+"""
+    (card,) = parse_program(text, 1).stamps
+    assert (card.collect, card.within, card.on_refund) == (
+        6,
+        Span(months=6),
+        "revoke",
+    )
+    assert (card.points, card.rewards, card.badges) == (
+        {"points": 20},
+        ("five-off",),
+        ("explorer",),
+    )
+    assert card.look.min_spend == {"GBP": 25_00}
+    assert card.look.filter.category == {"toys"}
+    assert card.engaged.min_spend == {}
+    assert card.engaged.filter == Filter(channel=frozenset({"app"}))

@@ -24,6 +24,10 @@ earn:
   base: {{event: purchase, give: {{points: 1 per 1.00 GBP, status: 1 per 1.00 GBP}}}}
   review: {{event: engagement, kind: product.reviewed, give: {{points: 50}}}}
   welcome: {{event: enrolled, give: {{points: 100}}}}
+badges: {{reviewer: {{names: {{en: Reviewer, de: Kritiker}}}}}}
+stamps:
+  three-reviews: {{event: engagement, collect: 3, within: 1 month, give: [reviewer]}}
+  all-rooms: {{event: purchase, collect: 3, different: category, give: [birthday-cake]}}
 rewards:
   five-off: {{cost: 500 points, names: {{en: Five off, de: Fünf weniger}}}}
   mug: {{cost: 80 points}}

@@ -1,0 +1,140 @@
+"""How far a member is with cards of stamps, streaks and challenges, and the badges to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Security
+from pydantic import ConfigDict, Field
+
+from services.loyalty.application.queries import Seen
+from services.loyalty.domain.account import Card
+from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.program import Stamps
+from services.loyalty.http import examples, openapi, shown
+from services.loyalty.http.members import MemberId, preferred, seen
+from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http.parts import PartsHere
+from services.loyalty.http.security import key_holder
+
+router = APIRouter(
+    prefix="/v1/members/{member_id}",
+    tags=["members"],
+    dependencies=[Security(key_holder, scopes=["members:read"])],
+)
+
+
+class CardShown(Shown):
+    """A card of stamps, a streak or a challenge, and how far the member is with it."""
+
+    card: str = Field(description="Its name in the programme.", examples=["six-orders"])
+    collected: int = Field(description="Stamps in hand.", ge=0)
+    of: int = Field(description="Stamps that fill it.", ge=1)
+    times_filled: int = Field(description="How often it was full already.", ge=0)
+    next_lapse_at: Moment | None = Field(
+        description="When the first stamps in hand are lost, if the card is not full by then."
+    )
+    collected_for: list[str] | None = Field(
+        description="Of a streak the periods, of a challenge what was met already; else null."
+    )
+
+
+class CardsShown(Shown):
+    """Every card that the programme has now."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.STAMPS]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which it holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    cards: list[CardShown] = Field(description="In the programme's order.")
+
+
+class BadgeShown(Shown):
+    """A badge that the member has."""
+
+    badge: str = Field(description="Its id.", examples=["explorer"])
+    name: str = Field(description="Its name, in the language asked for where there is one.")
+    given_at: Moment = Field(description="When the member got it.")
+
+
+class BadgesShown(Shown):
+    """The member's badges."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.BADGES]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which it holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    badges: list[BadgeShown] = Field(description="In the order in which they were given.")
+
+
+@router.get(
+    "/stamps",
+    summary="Stamps, streaks and challenges",
+    responses=openapi.answers("unknown_member", "no_program", example=examples.STAMPS),
+)
+async def stamps(parts: PartsHere, member_id: MemberId) -> CardsShown:
+    """How far the member is with each card of the programme, as of now."""
+    found = await seen(parts, member_id)
+    return CardsShown(
+        member_id=found.member,
+        as_of=rfc3339(found.as_of),
+        notice=shown.notice(found),
+        cards=[_card(terms, found) for terms in found.program.stamps],
+    )
+
+
+@router.get(
+    "/badges",
+    summary="Badges",
+    responses=openapi.answers("unknown_member", "no_program", example=examples.BADGES),
+)
+async def badges(
+    parts: PartsHere,
+    member_id: MemberId,
+    accept_language: Annotated[
+        str,
+        Header(
+            description="Languages for names, by preference.",
+            max_length=200,
+            examples=["en, de;q=0.5"],
+        ),
+    ] = "",
+) -> BadgesShown:
+    """What the member may show. A badge is given once and never taken back."""
+    found = await seen(parts, member_id)
+    languages = preferred(accept_language)
+    return BadgesShown(
+        member_id=found.member,
+        as_of=rfc3339(found.as_of),
+        notice=shown.notice(found),
+        badges=[
+            BadgeShown(badge=badge, name=_name(found, badge, languages), given_at=rfc3339(at))
+            for badge, at in sorted(found.account.badges.items(), key=lambda item: item[1])
+        ],
+    )
+
+
+def _card(terms: Stamps, found: Seen) -> CardShown:
+    card = found.account.cards.get(terms.id, Card())
+    met = [stamp.slot for stamp in card.stamps]
+    return CardShown(
+        card=terms.id,
+        collected=len(card.stamps),
+        of=terms.collect,
+        times_filled=card.filled,
+        next_lapse_at=shown.moment(min((stamp.ends_at for stamp in card.stamps), default=0)),
+        collected_for=met if terms.every or terms.different else None,
+    )
+
+
+def _name(found: Seen, badge: str, languages: Sequence[str]) -> str:
+    known = found.program.badges.get(badge)
+    names: Mapping[str, str] = known.names if known else {}
+    return shown.in_language(names, languages) or badge

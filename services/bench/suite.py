@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from services.bench.deciding import deciding
 from services.bench.measure import Bench, Run, Shape
 from services.bench.scene import Databases, Log, Story, Stretch, member_name
 from services.bench.stages import stages
@@ -213,6 +214,9 @@ async def run(
         await one_by_one(bench, few, findings, repeats)
         if not quick:
             timed = Story("stages", max(6000, events // 4), members)
+            findings.others["decide alone"] = deciding(
+                document, events=max(5000, events // 3), begins_at=begins_at
+            )
             findings.others["µs per event by stage"] = await stages(databases, timed, begins_at)
             findings.others["redemptions while saturated"] = await waits(bench, ordinary, FULL)
             for number, story in enumerate(_others(events, members)):

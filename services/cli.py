@@ -248,6 +248,19 @@ def _add_operations(adds: _Adds) -> None:
     adjust.add_argument("--reason", required=True, help="a reason code, kept for ever")
     adjust.add_argument("--by", required=True, help="who answers for it")
     adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
+    tier = adds(
+        "tier",
+        "commands.tier:give",
+        "give a level by hand, with or without an end, or end one that was given",
+        example="loyalty tier 17850 gold --until 2012-01-01T00:00:00Z --reason status-match"
+        ' --by "Ann Li"',
+    )
+    tier.add_argument("member", help="the member's id")
+    tier.add_argument("level", nargs="?", help="the level (default: end what was given)")
+    tier.add_argument("--until", metavar="WHEN", help="its end, in RFC 3339 (default: none)")
+    tier.add_argument("--reason", required=True, help="a reason code, kept for ever")
+    tier.add_argument("--by", required=True, help="who answers for it")
+    tier.add_argument("--id", help="a name for it that counts once, however often it is sent")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
     _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
 

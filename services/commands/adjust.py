@@ -15,8 +15,7 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.activity import Activity, Adjusted, encode_body
-from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.activity import Activity, Adjusted, AnyBody, encode_body
 from services.settings import Settings
 
 SOURCE = "loyalty.cli"
@@ -24,31 +23,40 @@ SOURCE = "loyalty.cli"
 
 async def adjust(settings: Settings, options: Namespace) -> None:
     """Records an adjustment and says what came of it; the same ``--id`` never counts twice."""
-    clock, programs = wiring.clock(settings), Programs()
     name = options.id or str(uuid4())
+    body = Adjusted(options.currency, options.points, options.reason, options.by)
+    outcome = await record_by_hand(settings, options.member, body, name)
+    if settled(outcome, name):
+        points = f"{options.points:+,} {options.currency}"
+        print(f"member {options.member}, seq {outcome.seq}: {points}, recorded as {name}")
+
+
+async def record_by_hand(settings: Settings, member: str, body: AnyBody, name: str) -> Outcome:
+    """Records what an operator types about a member, once under its name."""
+    clock, programs = wiring.clock(settings), Programs()
     async with connected(wiring.database_url(settings), purpose="adjust") as connection:
         await require_schema(connection)
         session = PgSession(connection)
-        if not await session.load_accounts([options.member]):
-            raise Refusal(f"there is no member {options.member}")
+        if not await session.load_accounts([member]):
+            raise Refusal(f"there is no member {member}")
         now = await clock.now(session)
-        [outcome] = await record_batch(session, programs, clock, [_incoming(options, name, now)])
-    _tell(outcome, options, name)
+        activity = Activity(body, now, 0, SOURCE, name)
+        incoming = Incoming(member, activity, event_digest(SOURCE, name), encode_body(body))
+        [outcome] = await record_batch(session, programs, clock, [incoming])
+    return outcome
 
 
-def _incoming(options: Namespace, name: str, now: Instant) -> Incoming:
-    body = Adjusted(options.currency, options.points, options.reason, options.by)
-    activity = Activity(body, now, 0, SOURCE, name)
-    return Incoming(options.member, activity, event_digest(SOURCE, name), encode_body(body))
+def settled(outcome: Outcome, name: str) -> bool:
+    """Whether it was carried out now; says so where it was before.
 
-
-def _tell(outcome: Outcome, options: Namespace, name: str) -> None:
+    Raises:
+        Refusal: it was refused.
+    """
     if outcome.status == "duplicate":
         print(f"{name} was decided before, as the member's journal shows; nothing was done")
-        return
+        return False
     if outcome.status != "accepted":
         details = ", ".join(f"{key} {value}" for key, value in outcome.details.items())
         reason = outcome.reason or outcome.status
         raise Refusal(f"refused: {reason}" + (f" ({details})" if details else ""))
-    points = f"{options.points:+,} {options.currency}"
-    print(f"member {options.member}, seq {outcome.seq}: {points}, recorded as {name}")
+    return True

@@ -85,6 +85,17 @@ POSTING: Schema = {
 }
 
 
+CONDITION: Schema = {
+    "type": "object",
+    "required": ["currency", "needs", "missing"],
+    "properties": {
+        "currency": _text("The qualifying currency, by its name in the programme."),
+        "needs": _count("How much the window must count; minor units of money spent.", minimum=0),
+        "missing": _count("How much of it is still missing.", minimum=0),
+    },
+}
+
+
 def _status(says: str) -> Published:
     reason = {"reason": REASON}
     return Published(says, reason, {"reason": "member_request"}, optional=frozenset(reason))
@@ -222,9 +233,18 @@ PUBLISHED: dict[str, Published] = {
         {
             "level": LEVEL,
             "until": UNTIL,
-            "missing": _count("Qualifying points missing to keep it.", minimum=0),
+            "missing": _count(
+                "Missing to keep it, of the currency that decides by itself.", minimum=0
+            ),
+            "conditions": {
+                "type": "array",
+                "description": "Where a level needs several currencies: each of them.",
+                "items": CONDITION,
+            },
+            "how": _text("Whether all conditions are needed or any one.", enum=["all", "any"]),
         },
         {"level": "silver", "until": "2011-06-01T00:00:00Z", "missing": 240},
+        optional=frozenset({"conditions", "how"}),
     ),
     "loyalty.reward.issued.v1": Published(
         "A member got a reward, redeemed or as a gift.",

@@ -144,6 +144,23 @@ def test_a_refused_adjustment_says_why(shop: Shop) -> None:
     assert (nobody.returncode, nobody.stderr) == (1, "loyalty: there is no member 12346\n")
 
 
+def test_a_level_is_given_by_hand_with_an_end_and_ended(shop: Shop) -> None:
+    shop.enrols("17850")
+    why = ["--reason=status-match", "--by=Ann Li"]
+    gives = ["tier", "17850", "gold", "--until=2012-01-01T00:00:00Z", *why, "--id=case-8"]
+    first, second = shop.types(*gives), shop.types(*gives)
+    assert first.stdout == (
+        "member 17850, seq 2: gold until 2012-01-01T00:00:00Z, recorded as case-8\n"
+    )
+    assert second.stdout.startswith("case-8 was decided before")
+    ended = shop.types("tier", "17850", *why, "--id=case-9")
+    assert ended.stdout == ("member 17850, seq 3: no level by hand any more, recorded as case-9\n")
+    again = shop.types("tier", "17850", *why)
+    assert (again.returncode, again.stderr) == (1, "loyalty: refused: no_manual_tier\n")
+    vague = shop.types("tier", "17850", "gold", "--until=2012-01-01", *why)
+    assert vague.stderr.startswith("loyalty: '2012-01-01' names no offset")
+
+
 def test_a_stuck_account_is_listed_and_goes_on_once_its_tick_is_decided(shop: Shop) -> None:
     shop.enrols("17850")
     adjusts = ["adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li"]

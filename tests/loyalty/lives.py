@@ -23,6 +23,7 @@ from services.loyalty.domain.activity import (
     RefundLine,
     Segmented,
     StatusChanged,
+    TierGiven,
     TransferRequested,
 )
 from services.loyalty.domain.calendar import DAY
@@ -34,6 +35,7 @@ from services.loyalty.domain.program import (
     Expiry,
     Filter,
     Gift,
+    Level,
     Limit,
     Pending,
     Program,
@@ -41,6 +43,7 @@ from services.loyalty.domain.program import (
     Rule,
     Span,
     Stamps,
+    Tiers,
     Window,
 )
 from tests.loyalty.domain import shop
@@ -178,7 +181,38 @@ def personal() -> Program:
     )
 
 
-PROGRAMMES = (monthly(), yearly(), personal())
+def several() -> Program:
+    """Levels by points, orders, engagements and spend together, over rolling months."""
+    orders, acts, spent = (
+        Currency(name, qualifies=True, window=Window("rolling", 3))
+        for name in ("orders", "acts", "spent")
+    )
+    gold = Level("gold", 0, needs=(("status", 900), ("orders", 2)))
+    silver = Level("silver", 0, needs=(("spent", 300_00), ("acts", 2)), how="any")
+    return programme(
+        *_RULES,
+        rule("measure:orders", give={"orders": 1}, on_refund="revoke"),
+        rule("measure:spent", give={"spent": rate(1, 1)}),
+        rule("measure:acts", "engagement", give={"acts": 1}, of="product.reviewed"),
+        shop.points(expiry=end_of_month(2, notices=(7,))),
+        _coins(),
+        orders,
+        acts,
+        spent,
+        Tiers(
+            "status",
+            (Level("basic", 0), silver, gold),
+            kept=Span(days=40),
+            new_level_kept=Span(days=20),
+            grace=Span(days=10),
+            warn_days=(12,),
+        ),
+        holds_from=START,
+        **_MORE,
+    )
+
+
+PROGRAMMES = (monthly(), yearly(), personal(), several())
 
 
 def changed(program: Program) -> Program:
@@ -275,6 +309,13 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
         st.integers(1, 600),
     ),
     segments,
+    st.builds(
+        TierGiven,
+        st.sampled_from(["silver", "gold", "", "diamond"]),
+        st.sampled_from([0, START + 40 * DAY, START + 90 * DAY + 7]),
+        st.just("x"),
+        st.just("y"),
+    ),
     st.just(ProfileUpdated(["language"])),
     st.just(Enrolled()),
     st.builds(

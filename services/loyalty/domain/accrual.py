@@ -113,7 +113,10 @@ def _accrue_qualifying(
         _activation(draft, pending, order) if terms.counts == "when_activated" else (0, "")
     )
     if activates_at:
-        _recall(draft, terms.name, windows_counted(terms.window.kind, terms.window.months, window))
+        tiers = draft.program.tiers
+        beside = tiers.currencies if tiers and terms.name in tiers.currencies else (terms.name,)
+        for name in beside:
+            _recall(draft, name, windows_counted(terms.window.kind, terms.window.months, window))
         lot = Lot(terms.name, window, NEVER, activates_at, awaits, points, points)
         return [(draft.accrue_pending(lot, cause=cause, order=order), points)], window
     key = window_lot(terms.name, window)
@@ -134,11 +137,12 @@ def _recall(draft: Draft, currency: str, windows: Sequence[str]) -> None:
     """Brings closed windows back into the working state: points that wait will enter one of them,
     and the moment at which they do reads no rows.
     """
-    held = draft.windows.setdefault(currency, {})
+    held = draft.windows.get(currency, {})
     for window in windows:
         key = f"window:{currency}/{window}"
         row = draft.history.get(key) or draft.facts.history.get(key)
         if row and window not in held:
+            held = draft.windows.setdefault(currency, {})
             held[window] = row[1]
             draft.history[key] = [0, 0]
 

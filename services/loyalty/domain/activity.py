@@ -156,6 +156,17 @@ class Adjusted(Body, frozen=True, gc=False, tag="adjustment"):
     actor: str
 
 
+class TierGiven(Body, frozen=True, gc=False, tag="tier"):
+    """A level given by hand until before an instant (0: no end), with a reason code and an actor;
+    an empty level ends what was given.
+    """
+
+    level: str
+    until: Instant
+    reason: str
+    actor: str
+
+
 class TransferRequested(Body, frozen=True, gc=False, tag="transfer"):
     """``from_member`` gives available points to another member."""
 
@@ -257,6 +268,7 @@ AnyBody: TypeAlias = (
     | Engaged
     | RedemptionRequested
     | Adjusted
+    | TierGiven
     | TransferRequested
     | TransferReceived
     | TransferReturned

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
 from services.loyalty.domain.consistency import least_days, occasion_of
-from services.loyalty.domain.notation import Dates, Points
+from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
     Badge,
     Basis,
@@ -42,6 +42,7 @@ from services.loyalty.domain.sections import (
     EarnSection,
     ExpiresSection,
     GiftSection,
+    LevelSection,
     LinesSection,
     PendingSection,
     StampsSection,
@@ -55,7 +56,8 @@ _NOTICES = (30, 7)
 def compile_program(document: Document, *, version: int, digest: str = "") -> Program:
     """The programme that a document makes as its ``version``; ``digest`` names the text it was."""
     zone = document.timezone
-    rules = tuple(_rule(name, rule, zone) for name, rule in document.earn.items())
+    written = tuple(_rule(name, rule, zone) for name, rule in document.earn.items())
+    rules = (*written, *_measures(document))
     return Program(
         name=document.program,
         version=version,
@@ -65,11 +67,11 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         digest=digest,
         names=document.names,
         basis=_basis(document.spend.basis),
-        exclude=Filter(**_excluded(document.spend.exclude)),
+        exclude=_never_earns(document.spend.exclude),
         tiers=_tiers(document.tiers) if document.tiers else None,
         rules=rules,
         rules_by_event=_by_event(rules),
-        boosts=_boosts(document, rules, zone),
+        boosts=_boosts(document, written, zone),
         gifts=tuple(_gift(name, gift, document) for name, gift in document.gifts.items()),
         stamps=tuple(_stamps(name, card, document) for name, card in document.stamps.items()),
         badges={name: Badge(name, one.names) for name, one in document.badges.items()},
@@ -111,6 +113,7 @@ def _currency(name: str, section: CurrencySection) -> Currency:
         counts=section.counts,
         shortfall=section.refund_shortfall,
         late=section.late,
+        money=section.measures.money if section.measures else "",
     )
 
 
@@ -138,10 +141,7 @@ def _basis(section: BasisSection) -> Basis:
 
 
 def _tiers(section: TiersSection) -> Tiers:
-    levels = tuple(
-        Level(name, one.from_, one.benefits, one.badge or "")
-        for name, one in section.levels.items()
-    )
+    levels = tuple(_level(name, one, section.by) for name, one in section.levels.items())
     year = Span(months=12)
     at_end = section.at_end
     return Tiers(
@@ -155,6 +155,23 @@ def _tiers(section: TiersSection) -> Tiers:
         warn_days=tuple(sorted(at_end.warn, reverse=True)),
         refund=section.refund,
     )
+
+
+def _level(name: str, section: LevelSection, by: str) -> Level:
+    if section.from_ is not None:
+        return Level(name, _number(section.from_), section.benefits, section.badge or "")
+    needs = tuple(
+        (currency, _number(threshold))
+        for condition in section.all_ or section.any_ or ()
+        for currency, threshold in condition.items()
+    )
+    how = "any" if section.any_ else "all"
+    least = dict(needs).get(by, 0)
+    return Level(name, least, section.benefits, section.badge or "", needs, how)
+
+
+def _number(threshold: Amount | int) -> int:
+    return threshold.minor if isinstance(threshold, Amount) else threshold
 
 
 # Rules and boosts ---------------------------------------------------------------------------------
@@ -183,6 +200,18 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         pending=_pending(section.pending),
         badge=section.badge or "",
     )
+
+
+def _measures(document: Document) -> Iterable[Rule]:
+    """The rules of currencies that count by themselves; no name of the document has a colon."""
+    for name, currency in document.currencies.items():
+        if currency.measures is None:
+            continue
+        what, money = currency.measures
+        give = Give(name, {money: Rate(1, 1, money)}) if money else Give(name, fixed=1)
+        event = "engagement" if what == "engagements" else "purchase"
+        on_refund = "prorate" if money else "revoke"
+        yield Rule(f"measure:{name}", event, (give,), on_refund=on_refund)
 
 
 def _give(currency: str, given: Iterable[Rate | int]) -> Give:
@@ -229,6 +258,15 @@ _CHOICES = ("sku", "category", "brand", "channel", "store", "payment", "tier", "
 def _choice(section: Choice) -> Filter:
     kept: dict[str, Any] = {key: frozenset(getattr(section, key) or ()) for key in _CHOICES}
     return Filter(**kept, **_excluded(section.exclude))
+
+
+def _never_earns(section: LinesSection) -> Filter:
+    """The filter that chooses the lines of which nothing earns."""
+    return Filter(
+        sku=frozenset(section.sku or ()),
+        category=frozenset(section.category or ()),
+        brand=frozenset(section.brand or ()),
+    )
 
 
 def _excluded(section: LinesSection) -> dict[str, frozenset[Any]]:

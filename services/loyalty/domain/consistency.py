@@ -5,7 +5,7 @@ Each check looks at one section and yields findings: path, reason and remedy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from services.loyalty.domain.findings import (
     unknown_currencies,
 )
 from services.loyalty.domain.mistakes import one_of
+from services.loyalty.domain.notation import Amount, Points
 from services.loyalty.domain.program import Span
 from services.loyalty.domain.sections import (
     BoostSection,
@@ -45,6 +46,7 @@ def inconsistencies(document: Document, names: Names) -> Findings:
         yield from _currency(("currencies", name), name, currency)
     if document.tiers is not None:
         yield from _tiers(document, document.tiers, names)
+    yield from _measured(document)
     yield from earning_findings(document, names)
     yield from _gifts(document, names)
     yield from stamp_findings(document, names)
@@ -113,7 +115,7 @@ def _currency(path: Path, name: str, currency: CurrencySection) -> Findings:
         yield from _qualifying(path, currency)
     else:
         why = "only a currency that qualifies for tiers has it"
-        yield from misplaced(path, ("window", "counts"), currency, why)
+        yield from misplaced(path, ("window", "counts", "measures"), currency, why)
 
 
 def _qualifying(path: Path, currency: CurrencySection) -> Findings:
@@ -137,6 +139,25 @@ def _qualifying(path: Path, currency: CurrencySection) -> Findings:
             "points that are never pending are not activated",
             "Add pending, or write counts: when_earned",
         )
+
+
+def _measured(document: Document) -> Findings:
+    """What counts by itself is given by nothing else."""
+    by_itself = {name for name, currency in document.currencies.items() if currency.measures}
+    given: list[tuple[Path, str]] = []
+    for name, rule in document.earn.items():
+        given += [(("earn", name, "give", currency), currency) for currency in rule.give]
+    for name, boost in (document.boosts.model_extra or {}).items():
+        given += [(("boosts", name, currency), currency) for currency in boost.model_extra or ()]
+    for name, gift in document.gifts.items():
+        given += [
+            (("gifts", name, "give", index), one.currency)
+            for index, one in enumerate(gift.give)
+            if isinstance(one, Points)
+        ]
+    for path, currency in given:
+        if currency in by_itself:
+            yield Finding(path, f"{currency!r} counts by itself", "Remove it, or its 'measures'")
 
 
 def _notices(path: Path, currency: CurrencySection) -> Findings:
@@ -163,7 +184,8 @@ def _tiers(document: Document, tiers: TiersSection, names: Names) -> Findings:
         reason = f"{tiers.by!r} does not qualify" if known else f"there is no currency {tiers.by!r}"
         remedy = "Write qualifies: true there" if known else one_of(names.qualifying, tiers.by)
         yield Finding(("tiers", "by"), reason, remedy)
-    yield from _levels(tiers, names)
+    yield from _levels(document, tiers, names)
+    yield from _windows(document, tiers)
     yield from _kept(document, tiers)
     yield from repeated(("tiers", "at_end", "warn"), tiers.at_end.warn)
 
@@ -178,20 +200,100 @@ def _level_badge(name: str, level: LevelSection, names: Names, *, first: bool) -
         yield Finding(path, f"there is no badge {level.badge!r}", remedy)
 
 
-def _levels(tiers: TiersSection, names: Names) -> Findings:
+def _levels(document: Document, tiers: TiersSection, names: Names) -> Findings:
     below: int | None = None
-    for name, level in tiers.levels.items():
-        path = ("tiers", "levels", name, "from")
-        if below is None and level.from_:
-            yield Finding(path, "the first level is not from 0", "Begin with a level from 0")
-        elif below is not None and level.from_ <= below:
-            yield Finding(path, "it is not above the level before", "Order levels by rising 'from'")
-        yield from _level_badge(name, level, names, first=below is None)
-        below = level.from_
+    for place, (name, level) in enumerate(tiers.levels.items()):
+        path: Path = ("tiers", "levels", name)
+        ways = [key for key in ("from_", "all_", "any_") if getattr(level, key) is not None]
+        if len(ways) != 1:
+            reason = "nothing says when it is reached" if not ways else "it is reached in two ways"
+            yield Finding(path, reason, "Give exactly one of from, all and any")
+            continue
+        for where, currency, threshold in _needs(path, tiers.by, level):
+            yield from _need(where, document, names, currency, threshold)
+        if not place and (level.from_ is None or minor(level.from_)):
+            yield Finding(
+                (*path, "from"), "the first level is not from 0", "Begin with a level from 0"
+            )
+        elif place and level.from_ is not None:
+            if below is not None and minor(level.from_) <= below:
+                remedy = "Order levels by rising 'from'"
+                yield Finding((*path, "from"), "it is not above the level before", remedy)
+            below = minor(level.from_)
+        below = 0 if below is None else below
+        yield from _level_badge(name, level, names, first=not place)
+        yield from _conditions(path, level)
     if not tiers.levels:
         yield Finding(
             ("tiers", "levels"), "there is no level", "Add one from 0, as in basic: {from: 0}"
         )
+
+
+def minor(threshold: Amount | int) -> int:
+    """A threshold as a number: points, or minor units of money."""
+    return threshold.minor if isinstance(threshold, Amount) else threshold
+
+
+def _needs(path: Path, by: str, level: LevelSection) -> Iterator[tuple[Path, str, Amount | int]]:
+    """What a level needs, of which currency, and where it stands."""
+    if level.from_ is not None:
+        yield (*path, "from"), by, level.from_
+    for key, listed in (("all", level.all_), ("any", level.any_)):
+        for index, condition in enumerate(listed or ()):
+            for currency, threshold in condition.items():
+                yield (*path, key, index, currency), currency, threshold
+
+
+def _need(
+    path: Path, document: Document, names: Names, currency: str, threshold: Amount | int
+) -> Findings:
+    if path[-1] == currency and currency not in names.qualifying:
+        known = currency in names.currencies
+        reason = f"{currency!r} does not qualify" if known else f"there is no currency {currency!r}"
+        yield Finding(path, reason, one_of(names.qualifying, currency))
+        return
+    section = document.currencies.get(currency)
+    if section is None or not minor(threshold):
+        return
+    money = section.measures.money if section.measures else ""
+    given = threshold.currency if isinstance(threshold, Amount) else ""
+    if given != money:
+        remedy = f"Write an amount, as in 1000.00 {money}" if money else "Write a whole number"
+        yield Finding(path, f"{currency!r} does not count {given or 'points'}", remedy)
+
+
+def _conditions(path: Path, level: LevelSection) -> Findings:
+    for key, listed in (("all", level.all_), ("any", level.any_)):
+        if listed is None:
+            continue
+        here = (*path, key)
+        if not listed:
+            yield Finding(here, "it lists nothing", "List what is needed, as in status: 5000")
+        yield from repeated(here, [currency for condition in listed for currency in condition])
+        for index, condition in enumerate(listed):
+            if len(condition) != 1:
+                remedy = "Write one currency and how much of it, as in status: 5000"
+                yield Finding((*here, index), "a condition is of one currency", remedy)
+            elif not all(minor(threshold) for threshold in condition.values()):
+                yield Finding((*here, index), "0 is always there", "Write more, or leave it out")
+
+
+def _windows(document: Document, tiers: TiersSection) -> Findings:
+    """What levels compare has to lie in one and the same window."""
+    needed = {
+        currency: where
+        for name, level in tiers.levels.items()
+        for where, currency, _ in _needs(("tiers", "levels", name), tiers.by, level)
+    }
+    by = document.currencies.get(tiers.by)
+    for currency, where in needed.items():
+        section = document.currencies.get(currency)
+        if by and section and by.window and section.window and section.window != by.window:
+            yield Finding(
+                where,
+                f"{currency!r} and {tiers.by!r} count over different windows",
+                "Give both the same window: a level is reached within one",
+            )
 
 
 def _kept(document: Document, tiers: TiersSection) -> Findings:

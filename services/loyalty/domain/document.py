@@ -134,6 +134,12 @@ def _changed_in_kind(old: Document, new: Document) -> Iterable[Finding]:
                 f"it was {_kind(before)!r}, and what was earned is counted by such windows",
                 "Keep the kind of window, or let a new currency count for tiers",
             )
+        elif after is not None and after.measures != before.measures:
+            yield Finding(
+                ("currencies", successor, "measures"),
+                "it counted something else, and what was counted stays",
+                "Keep what it measures, or let a new currency count for tiers",
+            )
 
 
 def _kind(currency: CurrencySection) -> str:

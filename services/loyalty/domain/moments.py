@@ -147,10 +147,10 @@ class _Search:
             return
         self._meet(account.standing.grace_until, _GRACE)
         end = period_end(account.standing)
-        if not end:
+        if not 0 < end < NEVER:
             return
         self._meet(end, _REVIEW)
-        for days in program.tiers.warn_days if end < NEVER else ():
+        for days in program.tiers.warn_days:
             at = days_before(end, days, program.zone)
             if self.after < at <= self.until and would_fall(program, account):
                 self._meet(at, _WARNING)

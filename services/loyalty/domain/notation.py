@@ -68,6 +68,15 @@ class Limited(NamedTuple):
     currency: str
 
 
+class Measured(NamedTuple):
+    """What a qualifying currency counts by itself: ``orders``, ``engagements``, or ``spend`` in a
+    currency of money (else empty).
+    """
+
+    what: str
+    money: str
+
+
 class Dates(NamedTuple):
     """Days from ``first`` to ``last``, both included; None where an end is open."""
 
@@ -93,6 +102,28 @@ def read_kind(text: str) -> str:
             "Write the kind as its events do, in lower case, as in product.reviewed",
         )
     return text
+
+
+def read_measured(text: str) -> Measured:
+    """What is counted by itself: ``orders``, ``engagements``, ``spend in GBP``."""
+    if text in ("orders", "engagements"):
+        return Measured(text, "")
+    what, _, money = text.partition(" in ")
+    try:
+        exponent_of(money)
+    except UnknownCurrency:
+        what = ""
+    if what != "spend":
+        raise Misread(
+            f"{text!r} is nothing that can be counted",
+            "Write orders, engagements, or spend in GBP",
+        )
+    return Measured(what, money)
+
+
+def read_threshold(text: str) -> Amount | int:
+    """From how much a level is reached: ``5000`` points, or ``1000.00 GBP``."""
+    return read_amount(text) if " " in text else read_count(text)
 
 
 def read_word(text: str) -> str:

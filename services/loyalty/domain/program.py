@@ -7,7 +7,7 @@ parsed again. Money is integer minor units, durations and dates are in the progr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -67,7 +67,8 @@ class Currency:
     ``worth`` is what one point is worth, as (minor units, per points, ISO 4217 code), or None.
     ``shortfall`` says what becomes of a clawback that finds no points: ``arrears``, ``write_off``
     or ``pending_only``. ``late`` is how long points live that are already past their expiry when
-    they come: zero expires them at once.
+    they come: zero expires them at once. ``money`` is the currency of money whose minor units it
+    counts, where it measures spend.
     """
 
     name: str
@@ -79,24 +80,41 @@ class Currency:
     counts: str = "when_earned"
     shortfall: str = "arrears"
     late: Span = Span()
+    money: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A tier level: its name, the window balance from which it is reached, and its benefits."""
+    """A tier level: its name, what reaches it, and its benefits.
+
+    ``threshold`` is the window balance of the tiers' own currency from which it is reached.
+    ``needs`` holds what is needed of each currency, where that is more or other than the threshold:
+    ``all`` of it or ``any`` one (``how``). Tiers fill it for every level.
+    """
 
     name: str
     threshold: int
     benefits: Mapping[str, str] = field(default_factory=dict)
     badge: str = ""
+    needs: tuple[tuple[str, int], ...] = ()
+    how: str = "all"
+
+    def allows(self, counted: Mapping[str, int]) -> bool:
+        """Whether what a window counts, by currency, reaches the level."""
+        if len(self.needs) == 1:
+            [(currency, needed)] = self.needs
+            return counted[currency] >= needed
+        enough = [counted[currency] >= needed for currency, needed in self.needs]
+        return any(enough) if self.how == "any" else all(enough)
 
 
 @dataclass(frozen=True, slots=True)
 class Tiers:
-    """Levels by rising threshold, the first of which is everybody's.
+    """Levels, lowest first, the first of which is everybody's.
 
     Attributes:
-        currency: the qualifying currency.
+        currency: the qualifying currency by which they are reached.
+        currencies: that one, and others that levels need; all have the same window.
         kept: how long a reached level is kept, from the instant of reaching it; or
         kept_until: ``""``, or ``end_of_window`` / ``end_of_next_window``: to the end of the
             calendar or member year.
@@ -116,6 +134,16 @@ class Tiers:
     new_level_kept: Span = Span(months=12)
     warn_days: tuple[int, ...] = ()
     refund: str = "undo_what_it_bought"
+    currencies: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        levels = tuple(
+            level if level.needs else replace(level, needs=((self.currency, level.threshold),))
+            for level in self.levels
+        )
+        others = (currency for level in levels for currency, _ in level.needs)
+        object.__setattr__(self, "levels", levels)
+        object.__setattr__(self, "currencies", tuple(dict.fromkeys((self.currency, *others))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.loyalty.domain.written import (
     AtMost,
     Cost,
-    Count,
     DateRange,
     Days,
     Duration,
@@ -23,6 +22,7 @@ from services.loyalty.domain.written import (
     Kind,
     Language,
     LocalTime,
+    Measures,
     Money,
     Name,
     OneOrMore,
@@ -32,6 +32,7 @@ from services.loyalty.domain.written import (
     RecurringDays,
     SomeDays,
     SomeDuration,
+    Threshold,
     Truth,
     When,
     Windowed,
@@ -159,6 +160,13 @@ class CurrencySection(Section):
         {"rolling": "12 months"},
         "calendar_year",
     )
+    measures: Measures | None = _key(
+        "With `qualifies`: it is given by no rule and counts by itself: each order of which "
+        "something is kept, each engagement, or the money spent, in minor units.",
+        "orders",
+        "engagements",
+        "spend in GBP",
+    )
     counts: Literal["when_earned", "when_activated"] = _key(
         "With `qualifies`: whether points count at once or when they are no longer pending.",
         default="when_earned",
@@ -166,9 +174,24 @@ class CurrencySection(Section):
 
 
 class LevelSection(Section):
-    """A level of the tiers."""
+    """A level of the tiers. Give `from`, `all` or `any`."""
 
-    from_: Count = _must("Points in the window from which it is reached.", "1000", alias="from")
+    from_: Threshold | None = _key(
+        "From how much it is reached: what the window counts of the currency that decides.",
+        "1000",
+        "1000.00 GBP",
+        alias="from",
+    )
+    all_: list[dict[Id, Threshold]] | None = _key(
+        "Instead of `from`: all that is needed, by qualifying currency.",
+        [{"status": "5000"}, {"orders": "4"}],
+        alias="all",
+    )
+    any_: list[dict[Id, Threshold]] | None = _key(
+        "Instead of `from`: several ways to it, any one of which is enough.",
+        [{"status": "5000"}, {"spend": "2000.00 GBP"}],
+        alias="any",
+    )
     badge: Id | None = _key("A badge that rising to it gives.", "golden")
     benefits: dict[Id, Quota] = _key(
         "What members of the level may have, and how often.",
@@ -210,7 +233,7 @@ class AtEndSection(Section):
 class TiersSection(Section):
     """Tiers: reached the moment the window's balance allows, and kept for a period."""
 
-    by: Id = _must("The qualifying currency that decides.", "status")
+    by: Id = _must("The qualifying currency that decides, unless a level says more.", "status")
     levels: dict[Id, LevelSection] = _must(
         "Levels, lowest first; the first is from 0 and everybody's.",
         {"basic": {"from": "0"}, "gold": {"from": "5000"}},

@@ -17,6 +17,7 @@ KINDS = (
     "engagement",
     "redemption",
     "adjustment",
+    "tier",
     "transfer",
     "transfer_in",
     "transfer_back",
@@ -51,6 +52,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer=(REFUSE, "not_enrolled"),
         transfer_in=(REFUSE, "not_enrolled"),
         adjustment=(REFUSE, "not_enrolled"),
+        tier=(REFUSE, "not_enrolled"),
     ),
     "active": _line((DECIDE, "")),
     "suspended": _line(
@@ -66,6 +68,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         redemption=(REFUSE, "account_stuck"),
         transfer=(REFUSE, "account_stuck"),
         adjustment=(REFUSE, "account_stuck"),
+        tier=(REFUSE, "account_stuck"),
         transfer_back=(PARK, "tick"),
     ),
 }

@@ -10,18 +10,21 @@ reach falls when the balance of its window, without what came back, no longer al
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from services.loyalty.domain import badges
 from services.loyalty.domain.account import Account, Reach, Standing
-from services.loyalty.domain.calendar import Instant, local_date, rfc3339
+from services.loyalty.domain.activity import TierGiven
+from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import after_span, window_end, window_key, windows_counted
 from services.loyalty.domain.program import Currency, Level, Program, Tiers
+from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.status import ENDED
 
 
 def qualifying(program: Program) -> Currency:
-    """The currency by which tiers are reached."""
+    """The currency by which tiers are reached; what else levels need has the same window."""
     assert program.tiers is not None
     return program.currencies[program.tiers.currency]
 
@@ -38,11 +41,18 @@ def _window_at(program: Program, enrolled_at: Instant, at: Instant) -> str:
     return window_key(window, day, enrolled_at, program.zone)
 
 
-def balance(draft: Draft, window: str) -> int:
-    """The qualifying points that a window counts."""
-    currency = qualifying(draft.program)
+def balances(draft: Draft, window: str) -> dict[str, int]:
+    """What a window counts of each currency that levels need."""
+    tiers = draft.program.tiers
+    assert tiers is not None
+    return {currency: balance(draft, window, currency) for currency in tiers.currencies}
+
+
+def balance(draft: Draft, window: str, name: str) -> int:
+    """The qualifying points of a currency that a window counts."""
+    currency = draft.program.currencies[name]
     assert currency.window is not None
-    held = _counted(draft.program, draft.windows, currency.name)
+    held = _counted(draft.program, draft.windows, name)
     outside = bool(draft.history or draft.facts.history)
     total = 0
     for key in windows_counted(currency.window.kind, currency.window.months, window):
@@ -50,7 +60,7 @@ def balance(draft: Draft, window: str) -> int:
         if points is None:
             if not outside:
                 continue
-            gone = f"window:{currency.name}/{key}"
+            gone = f"window:{name}/{key}"
             row = draft.history.get(gone) or draft.facts.history.get(gone)
             points = row[1] if row else 0
         total += points
@@ -72,16 +82,15 @@ def _counted(
     return total
 
 
-def window_balance(program: Program, account: Account, at: Instant) -> int:
-    """The qualifying points of the window that holds ``at``, for reads."""
-    currency = qualifying(program)
-    assert currency.window is not None
-    held = _counted(program, account.windows, currency.name)
+def window_balances(program: Program, account: Account, at: Instant) -> dict[str, int]:
+    """What the window that holds ``at`` counts of each currency that levels need, for reads."""
+    terms, tiers = qualifying(program).window, program.tiers
+    assert terms is not None
+    assert tiers is not None
     window = _window_at(program, account.enrolled_at, at)
-    return sum(
-        held.get(key, 0)
-        for key in windows_counted(currency.window.kind, currency.window.months, window)
-    )
+    keys = windows_counted(terms.kind, terms.months, window)
+    held = {name: _counted(program, account.windows, name) for name in tiers.currencies}
+    return {name: sum(points.get(key, 0) for key in keys) for name, points in held.items()}
 
 
 def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
@@ -91,30 +100,34 @@ def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
     tiers = draft.program.tiers
     if tiers is None or draft.status in ENDED:
         return
-    if draft.program.currency_now(currency) != tiers.currency:
+    currency = draft.program.currency_now(currency)
+    if currency not in tiers.currencies:
         return
     terms = qualifying(draft.program).window
     assert terms is not None
     current = window_key(terms, draft.today, draft.enrolled_at, draft.tz)
     counts = window in windows_counted(terms.kind, terms.months, current)
-    _reach(draft, tiers, current, credited if counts else 0, draft.effective_at)
+    gained = credited if counts else 0
+    _reach(draft, tiers, current, (currency, gained), draft.effective_at)
     if window != current:
-        _reach(draft, tiers, window, credited, min(draft.occurred_at, draft.effective_at))
+        at = min(draft.occurred_at, draft.effective_at)
+        _reach(draft, tiers, window, (currency, credited), at)
 
 
-def _reach(draft: Draft, tiers: Tiers, window: str, credited: int, at: Instant) -> None:
-    after = balance(draft, window)
-    first = tiers.levels[1].threshold if len(tiers.levels) > 1 else None
-    if first is None or after < first:
+def _reach(draft: Draft, tiers: Tiers, window: str, gained: tuple[str, int], at: Instant) -> None:
+    after = balances(draft, window)
+    allowed = [level for level in tiers.levels[1:] if level.allows(after)]
+    if not allowed:
         return
-    before = after - credited
+    currency, credited = gained
+    before = {**after, currency: after[currency] - credited}
     held = draft.standing.reaches
     new = [
-        Reach(level.name, at, until, window)
-        for level in tiers.levels[1:]
-        if level.threshold <= after
-        and (before < level.threshold or not any(reach.level == level.name for reach in held))
-        and (until := _until(draft, tiers, window, at)) > draft.effective_at
+        reach
+        for level in allowed
+        if not level.allows(before) or not any(reach.level == level.name for reach in held)
+        if (reach := Reach(level.name, at, _until(draft, tiers, window, at), window)) not in held
+        if reach.until > draft.effective_at
     ]
     if new:
         _stand(draft, [*held, *new], "reached", keep=True)
@@ -162,7 +175,7 @@ def _stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = 
 
 def _kept_to(standing: Standing) -> dict[str, str]:
     until = period_end(standing)
-    return {"until": rfc3339(until)} if until else {}
+    return {"until": rfc3339(until)} if 0 < until < NEVER else {}
 
 
 def _rank(tiers: Tiers, name: str) -> int:
@@ -212,6 +225,28 @@ def succeed(draft: Draft) -> None:
         )
 
 
+def give(draft: Draft, body: TierGiven) -> None:
+    """Gives a level by hand, in place of one given before; it holds the tier up beside what was
+    earned and never pulls it down.
+    """
+    tiers = draft.program.tiers
+    if tiers is None or (body.level and not 0 < _rank(tiers, body.level) < len(tiers.levels)):
+        raise Refusal("unknown_level", level=body.level)
+    if body.until and body.until <= draft.effective_at:
+        raise Refusal("end_is_past", until=rfc3339(body.until))
+    others = [reach for reach in draft.standing.reaches if reach.cause != "manual"]
+    draft.trace = {"level": body.level, "reason": body.reason, "actor": body.actor}
+    if body.level:
+        until = body.until or NEVER
+        given = Reach(body.level, draft.effective_at, until, "", "manual")
+        _stand(draft, [*others, given], "manual", keep=True)
+        return
+    if len(others) == len(draft.standing.reaches):
+        raise Refusal("no_manual_tier")
+    _stand(draft, others, "manual_ended", keep=True)
+    _keep_what_the_window_allows(draft, tiers)
+
+
 def review(draft: Draft, at: Instant) -> None:
     """Ends a tier period: the level is kept where the window that just ended allows it, else grace
     or a fall.
@@ -220,7 +255,8 @@ def review(draft: Draft, at: Instant) -> None:
     assert tiers is not None
     level = _level(tiers, draft.standing.level)
     window = window_of(draft, at - 1)
-    if balance(draft, window) >= level.threshold:
+    counted = balances(draft, window)
+    if level.allows(counted):
         until = _until(draft, tiers, window, at)
         if until <= at:
             until = _until(draft, tiers, window_of(draft, at), at)
@@ -229,9 +265,9 @@ def review(draft: Draft, at: Instant) -> None:
         return
     draft.trace["tier"] = {
         "window": window,
-        "balance": balance(draft, window),
+        "balance": counted[tiers.currency],
         "needs": level.threshold,
-    }
+    } | _conditions(tiers, level, counted)
     if tiers.grace.months or tiers.grace.days:
         live = [reach for reach in draft.standing.reaches if reach.until > at]
         grace = after_span(at, tiers.grace, draft.tz)
@@ -261,10 +297,25 @@ def fall(draft: Draft, at: Instant) -> None:
     _stand(draft, live, "period_ended")
 
 
+def _conditions(tiers: Tiers, level: Level, counted: Mapping[str, int]) -> dict[str, object]:
+    """What a level needs of each currency and what there is of it, where that is more to say than
+    one number.
+    """
+    if level.needs == ((tiers.currency, level.threshold),):
+        return {}
+    return {
+        "conditions": [
+            {"currency": currency, "needs": needed, "missing": max(0, needed - counted[currency])}
+            for currency, needed in level.needs
+        ],
+        "how": level.how,
+    }
+
+
 def _allowed(draft: Draft, tiers: Tiers, window: str) -> int:
-    points = balance(draft, window)
+    counted = balances(draft, window)
     return max(
-        place for place, level in enumerate(tiers.levels) if level.threshold <= points or place == 0
+        place for place, level in enumerate(tiers.levels) if place == 0 or level.allows(counted)
     )
 
 
@@ -291,7 +342,7 @@ def undo(draft: Draft, window: str) -> None:
         for reach in draft.standing.reaches
         if not reach.window
         or window not in windows_counted(terms.kind, terms.months, reach.window)
-        or balance(draft, reach.window) >= _level(tiers, reach.level).threshold
+        or _level(tiers, reach.level).allows(balances(draft, reach.window))
     ]
     if len(stands) == len(draft.standing.reaches):
         return
@@ -318,10 +369,12 @@ def warn(draft: Draft) -> None:
     assert tiers is not None
     level = _level(tiers, draft.standing.level)
     end = period_end(draft.standing)
-    points = balance(draft, window_of(draft, end - 1))
+    counted = balances(draft, window_of(draft, end - 1))
+    missing = max(0, level.threshold - counted[tiers.currency])
     draft.announce(
         "loyalty.tier.warned.v1",
-        {"level": level.name, "until": rfc3339(end), "missing": max(0, level.threshold - points)},
+        {"level": level.name, "until": rfc3339(end), "missing": missing}
+        | _conditions(tiers, level, counted),
     )
 
 
@@ -332,7 +385,7 @@ def would_fall(program: Program, account: Account) -> bool:
     assert program.tiers is not None
     end = period_end(account.standing)
     level = _level(program.tiers, level_now(program, account.standing.level))
-    return window_balance(program, account, end - 1) < level.threshold
+    return not level.allows(window_balances(program, account, end - 1))
 
 
 def close_windows(draft: Draft) -> None:
@@ -340,45 +393,77 @@ def close_windows(draft: Draft) -> None:
     today's, nor what holds up the tier or will judge it, nor what pending points will enter.
     """
     tiers = draft.program.tiers
-    if tiers is None:
+    if tiers is None or not any(draft.windows.get(currency) for currency in tiers.currencies):
         return
-    currency = qualifying(draft.program)
-    held = draft.windows.get(currency.name)
-    if not held or currency.window is None:
-        return
-    terms = currency.window
+    terms = qualifying(draft.program).window
+    assert terms is not None
     needed = {window_of(draft, draft.effective_at)} | {
         r.window for r in draft.standing.reaches if r.window
     }
     end = period_end(draft.standing)
-    if end:
+    if 0 < end < NEVER:
         needed.add(window_of(draft, end - 1))
     if draft.standing.grace_until:
         needed.add(window_of(draft, draft.standing.grace_until - 1))
-    needed |= {lot.issued for lot in draft.lots if lot.currency == currency.name}
+    needed |= {lot.issued for lot in draft.lots if lot.currency in tiers.currencies}
     counted = {
         key for window in needed for key in windows_counted(terms.kind, terms.months, window)
     }
     newest = max(counted)
-    for key in [key for key in held if key not in counted and key < newest]:
-        draft.history[f"window:{currency.name}/{key}"] = [0, held.pop(key)]
+    for currency in tiers.currencies:
+        held = draft.windows.get(currency, {})
+        for key in [key for key in held if key not in counted and key < newest]:
+            draft.history[f"window:{currency}/{key}"] = [0, held.pop(key)]
 
 
-def progress(program: Program, account: Account, at: Instant) -> dict[str, object]:
-    """What a member may be shown of the tier: the level, its end, the window's balance, and what
-    lifts or keeps it.
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a member may be shown of the tier.
+
+    Attributes:
+        level: the level held.
+        counted: what today's window counts, by currency.
+        next: the level above, None at the top, and
+        lifts: what is still missing of each currency for it.
+        keeps: what is still missing, by currency, for the level held to be kept at the end of its
+            period; None for everybody's level.
+        by: the end (exclusive) of that period, or of the grace after it; 0 or ``NEVER`` for none.
     """
+
+    level: Level
+    counted: Mapping[str, int]
+    next: Level | None
+    lifts: Mapping[str, int]
+    keeps: Mapping[str, int] | None
+    by: Instant
+
+
+def progress(program: Program, account: Account, at: Instant) -> Progress | None:
+    """How far a member has come; None without tiers."""
     tiers = program.tiers
     if tiers is None:
-        return {}
-    points = window_balance(program, account, at) if account.enrolled_at else 0
+        return None
+    nothing = dict.fromkeys(tiers.currencies, 0)
+    counted = window_balances(program, account, at) if account.enrolled_at else nothing
     place = place_of(tiers, level_now(program, account.standing.level))
-    shown: dict[str, object] = {"level": tiers.levels[place].name, "points": points}
-    if place + 1 < len(tiers.levels):
-        above = tiers.levels[place + 1]
-        shown["next"] = {"level": above.name, "missing": max(0, above.threshold - points)}
-    if place:
-        end = period_end(account.standing) or account.standing.grace_until
-        counted = window_balance(program, account, end - 1) if end else points
-        shown["keep"] = {"missing": max(0, tiers.levels[place].threshold - counted)}
-    return shown
+    level = tiers.levels[place]
+    above = tiers.levels[place + 1] if place + 1 < len(tiers.levels) else None
+    end = account.standing.grace_until or period_end(account.standing)
+    judged = window_balances(program, account, end - 1) if 0 < end < NEVER else counted
+    return Progress(
+        level,
+        counted,
+        above,
+        missing(above, counted) if above else {},
+        missing(level, judged) if place else None,
+        end,
+    )
+
+
+def missing(level: Level, counted: Mapping[str, int]) -> dict[str, int]:
+    """What is still missing of each currency that a level needs; nothing of any once one is enough
+    and there.
+    """
+    if level.allows(counted):
+        return {currency: 0 for currency, _ in level.needs}
+    return {currency: max(0, needed - counted[currency]) for currency, needed in level.needs}

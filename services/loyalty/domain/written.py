@@ -19,7 +19,7 @@ from services.loyalty.domain import notation
 from services.loyalty.domain.calendar import zone
 from services.loyalty.domain.conditions import Condition, read_condition
 from services.loyalty.domain.mistakes import Misread
-from services.loyalty.domain.notation import Amount, Dates, Limited, Points
+from services.loyalty.domain.notation import Amount, Dates, Limited, Measured, Points
 from services.loyalty.domain.program import Rate, Span, Window
 from services.loyalty.domain.recurrence import Recurrence, read_recurrence
 
@@ -121,6 +121,25 @@ Given: TypeAlias = Annotated[
         type=["string", "integer"],
         minimum=1,
         pattern=rf"[1-9][0-9]*( per {_AMOUNT})?",
+    ),
+]
+Threshold: TypeAlias = Annotated[
+    Amount | int,
+    _written(
+        notation.read_threshold,
+        "5000",
+        "1000.00 GBP",
+        pattern=rf"([0-9]+|{_AMOUNT})",
+        **_NUMBER,
+    ),
+]
+Measures: TypeAlias = Annotated[
+    Measured,
+    _written(
+        notation.read_measured,
+        "orders",
+        "spend in GBP",
+        pattern="(orders|engagements|spend in [A-Z]{3})",
     ),
 ]
 Cost: TypeAlias = Annotated[

@@ -27,9 +27,25 @@ TIER: Example = {
     "until": "2011-06-14T23:00:00Z",
     "grace_until": None,
     "qualifying": {"currency": "status", "window": "2011-06", "points": 1730},
-    "next": {"level": "gold", "threshold": 5000, "missing": 3270},
-    "keep": {"threshold": 1000, "missing": 0, "by": "2011-06-14T23:00:00Z"},
+    "next": {
+        "level": "gold",
+        "threshold": 5000,
+        "missing": 3270,
+        "how": "all",
+        "conditions": [
+            {"currency": "status", "needs": 5000, "missing": 3270, "money": None},
+            {"currency": "orders", "needs": 4, "missing": 0, "money": None},
+        ],
+    },
+    "keep": {
+        "threshold": 1000,
+        "missing": 0,
+        "by": "2011-06-14T23:00:00Z",
+        "how": "all",
+        "conditions": [{"currency": "status", "needs": 1000, "missing": 0, "money": None}],
+    },
     "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
+    "manual": None,
 }
 MEMBER: Example = {
     "member_id": "17850",
@@ -161,6 +177,12 @@ ADJUSTMENT_REQUEST: Example = {
     "reason": "goodwill",
     "actor": "agent-7",
 }
+TIER_REQUEST: Example = {
+    "level": "gold",
+    "until": "2012-01-01T00:00:00Z",
+    "reason": "status-match",
+    "actor": "agent-7",
+}
 _SETTLED: Example = {"member_id": "17850", "seq": 13, "recorded_at": _AS_OF}
 REDEMPTION: Example = {
     **_SETTLED,
@@ -186,6 +208,14 @@ ADJUSTMENT: Example = {
     "reason": "goodwill",
 }
 
+TIER_GIVEN: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "level": "gold",
+    "until": "2012-01-01T00:00:00Z",
+    "reason": "status-match",
+    "tier": "gold",
+}
 ENROLMENT_EVENT: Example = {
     "specversion": "1.0",
     "id": "enrol-17850",

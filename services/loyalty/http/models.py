@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from services.loyalty.http import examples
 
@@ -62,12 +62,30 @@ class Qualifying(Shown):
     points: int = Field(description="Points in that window; refunds can make them negative.")
 
 
+class LevelCondition(Shown):
+    """What a level needs of one currency."""
+
+    currency: str = Field(description="The qualifying currency.", examples=["orders"])
+    needs: int = Field(description="How much the window must count.", ge=0)
+    missing: int = Field(description="How much of it is still missing.", ge=0)
+    money: str | None = Field(
+        description="Where money spent is counted: which, and the numbers are in its minor units.",
+        examples=["GBP"],
+    )
+
+
+How: TypeAlias = Literal["all", "any"]
+HOW: TypeAdapter[How] = TypeAdapter(How)
+
+
 class NextLevel(Shown):
     """The way up."""
 
     level: str = Field(description="The next higher level.")
     threshold: int = Field(description="Qualifying points from which it is reached.")
     missing: int = Field(description="Qualifying points still missing.", ge=0)
+    how: How = Field(description="Whether all conditions are needed, or any one of them.")
+    conditions: list[LevelCondition] = Field(description="What it needs, currency by currency.")
 
 
 class Keep(Shown):
@@ -76,6 +94,16 @@ class Keep(Shown):
     threshold: int = Field(description="Qualifying points from which the level is reached again.")
     missing: int = Field(description="Qualifying points still missing; 0 when it is kept.", ge=0)
     by: Moment | None = Field(description="Before when; null where the level has no end.")
+    how: How = Field(description="Whether all conditions are needed, or any one of them.")
+    conditions: list[LevelCondition] = Field(description="What it needs, currency by currency.")
+
+
+class ManualLevel(Shown):
+    """A level given by hand, which holds the tier up whatever was earned."""
+
+    level: str = Field(description="The level given.", examples=["gold"])
+    since: Moment = Field(description="Since when.")
+    until: Moment | None = Field(description="Until before when; null: no end.")
 
 
 class Benefit(Shown):
@@ -100,6 +128,7 @@ class Tier(Shown):
     next: NextLevel | None = Field(description="The next level; null at the top.")
     keep: Keep | None = Field(description="What keeps the level; null for everybody's level.")
     benefits: list[Benefit] = Field(description="What the level brings.")
+    manual: ManualLevel | None = Field(description="The level given by hand; null without one.")
 
 
 class Member(Shown):
@@ -274,6 +303,31 @@ class AdjustmentRequest(Shown):
     )
 
 
+class TierRequest(Shown):
+    """A level given by hand, or the end of one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TIER_REQUEST]})
+
+    level: str | None = Field(
+        description="The level; null ends what was given by hand.", min_length=1, max_length=64
+    )
+    until: AwareDatetime | None = Field(
+        default=None,
+        description="Until before when (RFC 3339); null: no end.",
+        examples=["2012-01-01T00:00:00Z"],
+    )
+    reason: str = Field(
+        description="A reason code of your own.",
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        examples=["status-match"],
+    )
+    actor: str = Field(
+        description="Who decided it: an opaque id, never a name or an e-mail address.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+        examples=["agent-7"],
+    )
+
+
 class Settled(Shown):
     """What all answers to accepted requests share."""
 
@@ -303,6 +357,17 @@ class Transfer(Settled):
     to_member: str = Field(description="Who gets the points.")
     points: int = Field(description="How many.", gt=0)
     currency: str = Field(description="The currency of the points.")
+
+
+class TierGiven(Settled):
+    """A level that was given by hand, or ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TIER_GIVEN]})
+
+    level: str | None = Field(description="The level given; null where what was given ended.")
+    until: Moment | None = Field(description="Until before when; null: no end.")
+    reason: str = Field(description="The reason code.")
+    tier: str = Field(description="The level held right after it; what was earned may be higher.")
 
 
 class Adjustment(Settled):

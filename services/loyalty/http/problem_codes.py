@@ -63,6 +63,11 @@ KINDS: dict[str, Kind] = {
     "unknown_currency": Kind(
         422, "No such currency", "Use a currency of the programme that can be spent."
     ),
+    "unknown_level": Kind(
+        422, "No such level", "Use a level of the programme's tiers above the first."
+    ),
+    "end_is_past": Kind(422, "The end is past", "Choose an end that is still to come."),
+    "no_manual_tier": Kind(409, "No tier was given by hand", "There is nothing to end."),
     "transfer_to_self": Kind(422, "A transfer needs two members", "Name another member."),
     "nothing_to_adjust": Kind(422, "Nothing to adjust", "Grant or take at least one point."),
     "nothing_to_transfer": Kind(422, "Nothing to transfer", "Transfer at least one point."),

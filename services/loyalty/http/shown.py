@@ -12,8 +12,8 @@ from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.periods import window_key
-from services.loyalty.domain.program import Program, Reward, Tiers
-from services.loyalty.domain.tiers import level_now, period_end, place_of, window_balance
+from services.loyalty.domain.program import Level, Program, Reward, Tiers
+from services.loyalty.domain.tiers import Progress, level_now, period_end, progress
 from services.loyalty.http import models
 
 STUCK_NOTICE = (
@@ -76,24 +76,24 @@ def _names(program: Program, currency: str) -> list[str]:
 
 def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
     """The tier held and what comes next, or None without tiers or before the enrolment."""
-    tiers = program.tiers
-    if tiers is None or not account.enrolled_at:
+    tiers, held = program.tiers, progress(program, account, at)
+    if tiers is None or held is None or not account.enrolled_at:
         return None
-    standing = account.standing
-    place = place_of(tiers, level_now(program, standing.level))
-    level = tiers.levels[place]
-    points = window_balance(program, account, at)
+    level, standing = held.level, account.standing
     return models.Tier(
         level=level.name,
         since=moment(standing.since),
         until=moment(period_end(standing)),
         grace_until=moment(standing.grace_until),
         qualifying=models.Qualifying(
-            currency=tiers.currency, window=_window(program, tiers, account, at), points=points
+            currency=tiers.currency,
+            window=_window(program, tiers, account, at),
+            points=held.counted[tiers.currency],
         ),
-        next=_next(tiers, place, points),
-        keep=_keep(program, tiers, account, place, points) if place else None,
+        next=_next(program, tiers, held),
+        keep=_keep(program, tiers, held),
         benefits=[models.Benefit(name=name, terms=terms) for name, terms in level.benefits.items()],
+        manual=_manual(program, account),
     )
 
 
@@ -104,21 +104,54 @@ def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> st
     return window_key(terms, today, account.enrolled_at, program.zone)
 
 
-def _next(tiers: Tiers, place: int, points: int) -> models.NextLevel | None:
-    if place + 1 == len(tiers.levels):
+def _next(program: Program, tiers: Tiers, held: Progress) -> models.NextLevel | None:
+    if held.next is None:
         return None
-    above = tiers.levels[place + 1]
     return models.NextLevel(
-        level=above.name, threshold=above.threshold, missing=max(0, above.threshold - points)
+        level=held.next.name,
+        threshold=dict(held.next.needs).get(tiers.currency, 0),
+        missing=held.lifts.get(tiers.currency, 0),
+        how=models.HOW.validate_python(held.next.how),
+        conditions=_conditions(program, held.next, held.lifts),
     )
 
 
-def _keep(program: Program, tiers: Tiers, account: Account, place: int, points: int) -> models.Keep:
+def _keep(program: Program, tiers: Tiers, held: Progress) -> models.Keep | None:
     """What the window that the period's end looks at still lacks."""
-    end = account.standing.grace_until or period_end(account.standing)
-    threshold = tiers.levels[place].threshold
-    counted = window_balance(program, account, end - 1) if 0 < end < NEVER else points
-    return models.Keep(threshold=threshold, missing=max(0, threshold - counted), by=moment(end))
+    if held.keeps is None:
+        return None
+    return models.Keep(
+        threshold=dict(held.level.needs).get(tiers.currency, 0),
+        missing=held.keeps.get(tiers.currency, 0),
+        by=moment(held.by),
+        how=models.HOW.validate_python(held.level.how),
+        conditions=_conditions(program, held.level, held.keeps),
+    )
+
+
+def _conditions(
+    program: Program, level: Level, lacks: Mapping[str, int]
+) -> list[models.LevelCondition]:
+    return [
+        models.LevelCondition(
+            currency=currency,
+            needs=needed,
+            missing=lacks[currency],
+            money=program.currencies[currency].money or None,
+        )
+        for currency, needed in level.needs
+    ]
+
+
+def _manual(program: Program, account: Account) -> models.ManualLevel | None:
+    """The level given by hand, where one holds."""
+    for reach in account.standing.reaches:
+        if reach.cause == "manual":
+            level = level_now(program, reach.level)
+            return models.ManualLevel(
+                level=level, since=rfc3339(reach.at), until=moment(reach.until)
+            )
+    return None
 
 
 def lots(seen: Seen) -> models.Lots:

@@ -17,9 +17,10 @@ from services.loyalty.domain.activity import (
     Adjusted,
     AnyBody,
     RedemptionRequested,
+    TierGiven,
     TransferRequested,
 )
-from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.calendar import from_datetime, rfc3339
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 from services.loyalty.http import examples, models, openapi, shown
 from services.loyalty.http.members import MemberId
@@ -133,6 +134,33 @@ async def adjust(
     return await _answer(parts, member_id, key, name, wanted, body)
 
 
+@router.post(
+    "/tier",
+    summary="Give a level by hand",
+    status_code=201,
+    response_model=models.TierGiven,
+    responses=openapi.answers(
+        "unknown_level",
+        "end_is_past",
+        "no_manual_tier",
+        *_COMMON,
+        example=examples.TIER_GIVEN,
+        status=201,
+    ),
+    dependencies=[Security(key_holder, scopes=["members:adjust"])],
+)
+async def give_tier(
+    parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.TierRequest
+) -> Response:
+    """With or without an end. It holds the tier up beside what was earned, never pulls it down, and
+    takes the place of a level given before; a null level ends that.
+    """
+    name = _name("tg", member_id, key)
+    until = from_datetime(wanted.until) if wanted.until else 0
+    body = TierGiven(wanted.level or "", until, wanted.reason, wanted.actor)
+    return await _answer(parts, member_id, key, name, wanted, body)
+
+
 def _check_target(member: str, to_member: str) -> None:
     if member == to_member:
         raise Problem("transfer_to_self")
@@ -219,6 +247,14 @@ def _accepted(asked: Asked) -> models.Settled:
         case TransferRequested(transfer=name, to_member=target, currency=currency, points=points):
             return models.Transfer(
                 transfer=name, to_member=target, currency=currency, points=points, **settled
+            )
+        case TierGiven(level=level, until=until, reason=reason):
+            return models.TierGiven(
+                level=level or None,
+                until=shown.moment(until),
+                reason=reason,
+                tier=asked.decision.account.standing.level,
+                **settled,
             )
         case Adjusted(currency=currency, points=points, reason=reason):
             return models.Adjustment(currency=currency, points=points, reason=reason, **settled)

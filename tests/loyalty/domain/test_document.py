@@ -271,7 +271,7 @@ def test_a_currency_that_does_not_fit_together_is_refused(currency: str, wrong: 
         ("{by: points, levels: {basic: {from: 0}}}", "by"),
         ("{by: status, levels: {basic: {from: 1}}}", "levels.basic.from"),
         ("{by: status, levels: {a: {from: 0}, b: {from: 5}, c: {from: 5}}}", "levels.c.from"),
-        ("{by: status, levels: {a: {}}}", "levels.a.from"),
+        ("{by: status, levels: {a: {}}}", "levels.a"),
         ("{by: status, levels: {a: {from: 0}}, kept: {until: end_of_window}}", "kept.until"),
         ("{by: status, levels: {a: {from: 0}}, kept: {}}", "kept"),
         ("{by: status, levels: {a: {from: 0}}, at_end: {warn: 0 days}}", "at_end.warn"),
@@ -528,6 +528,13 @@ earn:
     )
     assert [rule.on_refund for rule in program.rules] == ["prorate", "revoke", "keep"]
     assert program.boosts.applies_to == {"rate"}, "boosts apply to rates unless they say more"
+
+
+def test_lines_that_never_earn_are_chosen_by_what_they_sell() -> None:
+    program = _program("spend: {exclude: {sku: [POST], category: fees, brand: [none]}}\n")
+    assert program.exclude == Filter(
+        sku=frozenset({"POST"}), category=frozenset({"fees"}), brand=frozenset({"none"})
+    )
 
 
 def test_rules_are_found_by_what_happened() -> None:

@@ -41,10 +41,25 @@ async def test_a_member_at_a_glance(
             "until": "2011-04-10T23:00:00Z",
             "grace_until": None,
             "qualifying": {"currency": "status", "window": "2011-01", "points": 120},
-            "next": {"level": "gold", "threshold": 1000, "missing": 880},
+            "next": {
+                "level": "gold",
+                "threshold": 1000,
+                "missing": 880,
+                "how": "all",
+                "conditions": [
+                    {"currency": "status", "needs": 1000, "missing": 880, "money": None}
+                ],
+            },
             # the review of April counts from February on
-            "keep": {"threshold": 100, "missing": 100, "by": "2011-04-10T23:00:00Z"},
+            "keep": {
+                "threshold": 100,
+                "missing": 100,
+                "by": "2011-04-10T23:00:00Z",
+                "how": "all",
+                "conditions": [{"currency": "status", "needs": 100, "missing": 100, "money": None}],
+            },
             "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
+            "manual": None,
         },
     }
     assert (await client.get(f"{member}/tier")).json() == shown["tier"]

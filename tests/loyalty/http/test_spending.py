@@ -276,3 +276,32 @@ async def test_redemptions_race_activities_on_the_same_members_and_every_point_i
     for member in members:
         assert await available(client, member) == 100 + 15 * 10 - 80 * redeemed[member]
         assert redeemed[member] >= 1
+
+
+async def give_level(client: httpx.AsyncClient, key: str, **wanted: Any) -> httpx.Response:
+    body = {"level": "gold", "reason": "status-match", "actor": "agent-7", **wanted}
+    headers = {"Idempotency-Key": key}
+    return await client.post("/v1/members/17850/tier", json=body, headers=headers)
+
+
+async def test_a_level_is_given_by_hand_and_ended_again(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await enrol(client, clock)
+    first = await give_level(client, "a", until="2011-06-01T00:00:00+01:00")
+    assert first.status_code == 201, first.text
+    told = first.json()
+    assert (told["level"], told["tier"], told["until"]) == ("gold", "gold", "2011-05-31T23:00:00Z")
+    assert (await give_level(client, "a", until="2011-06-01T00:00:00+01:00")).json() == told
+    shown = (await client.get("/v1/members/17850/tier")).json()
+    assert (shown["level"], shown["manual"]["until"]) == ("gold", "2011-05-31T23:00:00Z")
+    ended = await give_level(client, "b", level=None)
+    assert (ended.json()["level"], ended.json()["tier"]) == (None, "basic")
+    for key, wanted, code in (
+        ("c", {"level": None}, "no_manual_tier"),
+        ("d", {"level": "diamond"}, "unknown_level"),
+        ("e", {"until": "2011-01-01T00:00:00Z"}, "end_is_past"),
+        ("f", {"until": "2011-01-01"}, "invalid_request"),
+    ):
+        refused = await give_level(client, key, **wanted)
+        assert refused.json()["code"] == code, refused.text

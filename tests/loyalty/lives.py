@@ -37,8 +37,10 @@ from services.loyalty.domain.program import (
     Gift,
     Level,
     Limit,
+    LocalDays,
     Pending,
     Program,
+    Rate,
     Reward,
     Rule,
     Span,
@@ -46,12 +48,14 @@ from services.loyalty.domain.program import (
     Tiers,
     Window,
 )
+from services.loyalty.domain.recurrence import read_recurrence
 from tests.loyalty.domain import shop
 from tests.loyalty.domain.shop import at, end_of_month, programme, rate, rule, tiers
 
 START = at("2010-12-01 00:00")
 MEMBERS = ("ada", "bob")
 
+_SUNDAYS = "FREQ=WEEKLY;BYDAY=SU"
 _RULES = (
     rule("base", give={"points": rate(), "status": rate()}),
     rule(
@@ -71,6 +75,16 @@ _RULES = (
     rule("loyal", give={"points": 7}, on_refund="keep", filter=Filter(tier=frozenset({"silver"}))),
     rule("some", give={"points": rate(3)}, limit=Limit("week", points=900), on_refund="prorate"),
     rule("vips", give={"points": 30}, filter=Filter(segment=frozenset({"vip"}))),
+    rule("steps", give={"points": {"GBP": Rate(20, 150_00, "GBP", full=True)}}, on_refund="revoke"),
+    rule("small", give={"points": 9}, max_spend={"GBP": 300_00}, group="offers"),
+    rule(
+        "treat",
+        give={"points": rate(1, 20_00)},
+        limit=Limit("tier_period", times=2),
+        group="offers",
+        holdout=3_000,
+    ),
+    rule("sunday", give={"points": 4}, local=LocalDays(None, None, read_recurrence(_SUNDAYS))),
     rule("review", "engagement", give={"points": 50}, of="product.reviewed", limit=Limit("day", 1)),
     rule("welcome", "enrolled", give={"points": 100}),
 )
@@ -119,6 +133,7 @@ _MORE: dict[str, Any] = {
     ),
     "caps": (Cap("points", 4000, "purchase"), Cap("points", 9000, "month")),
     "rewards": {"five": Reward("five", 500, "points"), "sweet": Reward("sweet", 40, "coins")},
+    "groups": {"offers": "best"},
     "transfers": True,
     "wait": Span(days=20),
     "exclude": Filter(category=frozenset({"post"})),
@@ -317,6 +332,7 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
         st.just("y"),
     ),
     st.just(ProfileUpdated(["language"])),
+    st.just(ProfileUpdated(["time_zone"], "Asia/Tokyo")),
     st.just(Enrolled()),
     st.builds(
         StatusChanged, st.sampled_from(["active", "active", "active", "suspended", "closed"])

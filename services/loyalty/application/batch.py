@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
+from msgspec import structs
+
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
-from services.loyalty.domain import refunds, stamps
+from services.loyalty.domain import refunds, stamps, tier_periods
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
@@ -40,6 +42,9 @@ from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.refusal import purchase_of
 
 log = logging.getLogger(__name__)
+
+_EARNING = (Purchased, Amended, Engaged, Enrolled)
+"""Bodies that rules look at."""
 
 
 @dataclass(slots=True)
@@ -255,8 +260,9 @@ class Batch:
         order = order_of(body)
         receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
+        held_out = member if program.holds_out and isinstance(body, _EARNING) else ""
         if receipt is None and not late:
-            return NO_FACTS
+            return Facts(member=held_out) if held_out else NO_FACTS
         lots: dict[str, LotTotals] = {}
         history: dict[str, list[int]] = {}
         if receipt is not None and not isinstance(body, Purchased):
@@ -271,7 +277,8 @@ class Batch:
             value = self._reads.history.get((member, key))
             if value is not None:
                 history[key] = value
-        return Facts(receipt, lots, history, self._level_then(desk, occurred_at) if late else None)
+        level = self._level_then(desk, occurred_at) if late else None
+        return Facts(receipt, lots, history, level, member=held_out)
 
     def _receipt(self, desk: _Desk, order: str) -> Receipt | None:
         """The receipt of an order as decided so far."""
@@ -342,9 +349,7 @@ class Batch:
             parked, occurred_at = self._reads.parked[desk.loaded.member, waiting.seq]
             program = self._programs.at(min(occurred_at, self._now))
             facts = self._facts(desk, program, parked, occurred_at)
-            facts = Facts(
-                facts.receipt, facts.lots, facts.history, facts.level_then, parked, occurred_at
-            )
+            facts = structs.replace(facts, parked=parked, parked_occurred_at=occurred_at)
             at = desk.account.as_of
             resumed = self._decide(desk, Activity(Resumed(waiting.seq), at, self._now), facts=facts)
             self._release(desk, parked, resumed)
@@ -423,7 +428,11 @@ def _late_keys(
     if not isinstance(body, Purchased | Amended | Engaged):
         return []
     day = local_date(occurred_at, program.zone)
-    keys = [limit_key(rule.id, rule.limit, day) for rule in program.rules if rule.limit is not None]
+    keys = [
+        limit_key(rule.id, rule.limit, day)
+        for rule in program.rules
+        if rule.limit is not None and rule.limit.period != tier_periods.PERIOD
+    ]
     keys += [
         limit_key(card.id, card.limit, day) for card in program.stamps if card.limit is not None
     ]

@@ -19,7 +19,7 @@ from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import ProfilePatch
 from services.loyalty.domain import activity as domain
 from services.loyalty.domain.activity import AnyBody, Line, RefundLine
-from services.loyalty.domain.calendar import DAY, Instant, from_datetime, to_datetime
+from services.loyalty.domain.calendar import DAY, Instant, from_datetime, to_datetime, zone
 from services.loyalty.domain.member_id import looks_personal
 from services.loyalty.domain.money import minor_units
 
@@ -99,15 +99,19 @@ def _engagement(data: wire.EngagementRecorded, at: Instant) -> Composed:
 def _enrolment(data: wire.MemberEnrolled, at: Instant) -> Composed:
     if data.referred_by and looks_personal(data.referred_by):
         raise Unacceptable("invalid_field", "data.referred_by: a code, never a person's address")
-    return domain.Enrolled(data.channel, data.referred_by), _profile(
-        data.born_on, data.language, at
-    )
+    body = domain.Enrolled(data.channel, data.referred_by, _zone(data.time_zone))
+    return body, _profile(data.born_on, data.language, at)
 
 
 def _update(data: wire.MemberUpdated, at: Instant) -> Composed:
-    named = (("born_on", data.born_on), ("language", data.language))
+    named = (
+        ("born_on", data.born_on),
+        ("language", data.language),
+        ("time_zone", data.time_zone),
+    )
     fields = [name for name, value in named if value is not UNSET]
-    return domain.ProfileUpdated(fields), _profile(data.born_on, data.language, at)
+    body = domain.ProfileUpdated(fields, _zone(data.time_zone))
+    return body, _profile(data.born_on, data.language, at)
 
 
 def _segment(data: wire.MemberSegmented, at: Instant) -> Composed:
@@ -201,6 +205,17 @@ def _instant(place: str, moment: datetime | UnsetType) -> Instant:
     if not 0 < at < _LAST_INSTANT:
         raise Unacceptable("date_out_of_range", f"{place}: before 1970 or after 9998")
     return at
+
+
+def _zone(name: str | UnsetType) -> str:
+    if isinstance(name, UnsetType):
+        return ""
+    try:
+        return zone(name).key
+    except KeyError:
+        raise Unacceptable(
+            "invalid_field", "data.time_zone: the IANA database has no such zone"
+        ) from None
 
 
 def _profile(

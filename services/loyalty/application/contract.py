@@ -70,6 +70,16 @@ BornOn = Annotated[date, Meta(description="Date of birth. It stays in the profil
 Language = Annotated[
     str, Meta(description="Language (BCP 47).", max_length=35, pattern=LANGUAGE_PATTERN)
 ]
+TimeZone = Annotated[
+    str,
+    Meta(
+        description="The member's own time zone, as the IANA database names it, for campaigns that "
+        "go by the member's calendar.",
+        min_length=1,
+        max_length=64,
+        examples=["Europe/Berlin"],
+    ),
+]
 StartsAt = Annotated[datetime, Meta(tz=True, description="Since when; else the event's time.")]
 EndsAt = Annotated[
     datetime,
@@ -168,6 +178,7 @@ class MemberEnrolled(Member, frozen=True):
     referred_by: Annotated[str, _text("The referrer's code; never an address.")] = ""
     born_on: BornOn | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
+    time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
 
 
 class MemberUpdated(Member, frozen=True):
@@ -175,10 +186,13 @@ class MemberUpdated(Member, frozen=True):
 
     born_on: BornOn | msgspec.UnsetType = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
+    time_zone: TimeZone | msgspec.UnsetType = msgspec.UNSET
 
 
 class MemberSegmented(Member, frozen=True):
-    """A member is in a segment for a time; a later event for that segment replaces the time."""
+    """A member is in a segment for a time. A later event for that segment replaces what was said of
+    the time from its start on; what was before stays.
+    """
 
     segment: Annotated[str, _code("The segment's code.", shortest=1)]
     starts_at: StartsAt | msgspec.UnsetType = msgspec.UNSET

@@ -175,6 +175,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             seq); None where none is left of that instant.
         cards: stamps by the name of their card.
         badges: badges, and when they were given.
+        zone: the member's own time zone (IANA), empty where none is known.
     """
 
     status: str = "unenrolled"
@@ -195,6 +196,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ticked: tuple[int, str, int] | None = None
     cards: dict[str, Card] = {}
     badges: dict[str, Instant] = {}
+    zone: str = ""
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

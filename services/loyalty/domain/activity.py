@@ -20,18 +20,23 @@ class Body(msgspec.Struct, frozen=True, gc=False, tag_field="kind", omit_default
 
 
 class Enrolled(Body, frozen=True, gc=False, tag="enrolment"):
-    """A member joined the programme; ``referred_by`` is the referrer's code, if one was given."""
+    """A member joined the programme; ``referred_by`` is the referrer's code, if one was given, and
+    ``zone`` the member's own time zone (IANA), if it is known.
+    """
 
     channel: str = ""
     referred_by: str = ""
+    zone: str = ""
 
 
 class ProfileUpdated(Body, frozen=True, gc=False, tag="profile"):
     """Fields of the profile changed. Only their names are journaled; the values live in the
-    profile.
+    profile. The member's own time zone (IANA) is no part of it: a campaign goes by it, so it is
+    here where it changed.
     """
 
     fields: list[str] = []
+    zone: str = ""
 
 
 class Segmented(Body, frozen=True, gc=False, tag="segment"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
 from services.loyalty.domain.consistency import least_days, occasion_of
+from services.loyalty.domain.earning_checks import TURNING_AWAY
 from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
     Badge,
@@ -23,6 +24,7 @@ from services.loyalty.domain.program import (
     Gift,
     Give,
     Level,
+    LocalDays,
     Pending,
     Program,
     Rate,
@@ -63,7 +65,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         version=version,
         holds_from=from_datetime(document.holds_from.replace(tzinfo=zone)),
         zone=zone,
-        currencies={name: _currency(name, one) for name, one in document.currencies.items()},
+        currencies={name: _currency(name, one, zone) for name, one in document.currencies.items()},
         digest=digest,
         names=document.names,
         basis=_basis(document.spend.basis),
@@ -99,15 +101,22 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
             "currencies": document.successors.currencies,
             "rewards": document.successors.rewards,
         },
+        groups={
+            rule.group: document.groups[rule.group].fires
+            if rule.group in document.groups
+            else "best"
+            for rule in rules
+            if rule.group
+        },
     )
 
 
-def _currency(name: str, section: CurrencySection) -> Currency:
+def _currency(name: str, section: CurrencySection, zone: ZoneInfo) -> Currency:
     return Currency(
         name,
         qualifies=section.qualifies,
         worth=section.worth,
-        pending=_pending(section.pending),
+        pending=_pending(section.pending, zone),
         expiry=_expiry(section.expires) if section.expires else None,
         window=section.window,
         counts=section.counts,
@@ -117,9 +126,11 @@ def _currency(name: str, section: CurrencySection) -> Currency:
     )
 
 
-def _pending(section: PendingSection | None) -> Pending | None:
+def _pending(section: PendingSection | None, zone: ZoneInfo) -> Pending | None:
     if section is None:
         return None
+    if isinstance(section.until, date):
+        return Pending(until_at=midnight(section.until, zone))
     if section.until:
         return Pending(until_delivered=True, cancel_after=section.cancel_after or Span(days=60))
     return Pending(section.for_ or Span(), exact=section.exact)
@@ -179,8 +190,8 @@ def _number(threshold: Amount | int) -> int:
 
 def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
     gives = tuple(_give(currency, given) for currency, given in section.give.items())
-    has_rates = any(give.rates for give in gives)
-    valid_from, valid_until = _validity(section.valid, zone)
+    has_rates = any(rate for give in gives for rate in give.rates.values() if not rate.full)
+    valid_from, valid_until = _validity(section, zone)
     return Rule(
         id=name,
         event=section.event,
@@ -197,8 +208,12 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         condition=section.when.text if section.when else "",
         limit=section.limit.limit if section.limit else None,
         on_refund=section.on_refund or ("prorate" if has_rates else "revoke"),
-        pending=_pending(section.pending),
         badge=section.badge or "",
+        pending=_pending(section.pending, zone),
+        max_spend={amount.currency: amount.minor for amount in section.max_spend or ()},
+        group=section.group or "",
+        holdout=section.holdout or 0,
+        local=_local_days(section),
     )
 
 
@@ -239,7 +254,7 @@ def _boosts(document: Document, rules: Iterable[Rule], zone: ZoneInfo) -> Boosts
 
 
 def _boost(name: str, section: BoostSection, zone: ZoneInfo) -> Boost:
-    valid_from, valid_until = _validity(section.valid, zone)
+    valid_from, valid_until = _validity(section, zone)
     return Boost(
         name,
         factors=dict(section.model_extra or {}),
@@ -249,6 +264,8 @@ def _boost(name: str, section: BoostSection, zone: ZoneInfo) -> Boost:
         days=_days(section),
         when=section.when,
         condition=section.when.text if section.when else "",
+        holdout=section.holdout or 0,
+        local=_local_days(section),
     )
 
 
@@ -257,7 +274,10 @@ _CHOICES = ("sku", "category", "brand", "channel", "store", "payment", "tier", "
 
 def _choice(section: Choice) -> Filter:
     kept: dict[str, Any] = {key: frozenset(getattr(section, key) or ()) for key in _CHOICES}
-    return Filter(**kept, **_excluded(section.exclude))
+    turned_away: dict[str, Any] = {
+        f"exclude_{key}": frozenset(getattr(section.exclude, key) or ()) for key in TURNING_AWAY
+    }
+    return Filter(**kept, **_excluded(section.exclude), **turned_away)
 
 
 def _never_earns(section: LinesSection) -> Filter:
@@ -274,9 +294,12 @@ def _excluded(section: LinesSection) -> dict[str, frozenset[Any]]:
     return {f"exclude_{key}": frozenset(items or ()) for key, items in lists.items()}
 
 
-def _validity(valid: Dates | None, zone: ZoneInfo) -> tuple[Instant, Instant]:
-    """From the first midnight until before the midnight after the last day."""
-    if valid is None:
+def _validity(section: Choice, zone: ZoneInfo) -> tuple[Instant, Instant]:
+    """From the first midnight until before the midnight after the last day, by the programme's
+    calendar; by the member's own, days are compared instead.
+    """
+    valid: Dates | None = section.valid
+    if valid is None or section.calendar == "member":
         return 0, NEVER
     start = midnight(valid.first, zone) if valid.first else 0
     end = midnight(valid.last + timedelta(days=1), zone) if valid.last else NEVER
@@ -284,9 +307,20 @@ def _validity(valid: Dates | None, zone: ZoneInfo) -> tuple[Instant, Instant]:
 
 
 def _days(section: Choice) -> Recurrence | None:
+    return None if section.calendar == "member" else _recurrence(section)
+
+
+def _recurrence(section: Choice) -> Recurrence | None:
     if section.days is None:
         return None
     return section.days.anchored(section.valid.first if section.valid else None)
+
+
+def _local_days(section: Choice) -> LocalDays | None:
+    if section.calendar == "programme" or not (section.valid or section.days):
+        return None
+    valid = section.valid or Dates(None, None)
+    return LocalDays(valid.first, valid.last, _recurrence(section))
 
 
 # Gifts --------------------------------------------------------------------------------------------
@@ -320,7 +354,7 @@ def _named(given: Iterable[Points | str], there: Container[str]) -> tuple[str, .
 
 def _stamps(name: str, section: StampsSection, document: Document) -> Stamps:
     zone = document.timezone
-    valid_from, valid_until = _validity(section.valid, zone)
+    valid_from, valid_until = _validity(section, zone)
     look = Rule(
         name,
         "purchase",
@@ -332,10 +366,18 @@ def _stamps(name: str, section: StampsSection, document: Document) -> Stamps:
         days=_days(section),
         when=section.when,
         condition=section.when.text if section.when else "",
+        holdout=section.holdout or 0,
+        local=_local_days(section),
     )
     chosen = look.filter
     activity = Filter(
-        channel=chosen.channel, tier=chosen.tier, segment=chosen.segment, nth=chosen.nth
+        channel=chosen.channel,
+        tier=chosen.tier,
+        segment=chosen.segment,
+        nth=chosen.nth,
+        exclude_channel=chosen.exclude_channel,
+        exclude_tier=chosen.exclude_tier,
+        exclude_segment=chosen.exclude_segment,
     )
     engaged = replace(look, event="engagement", filter=activity, min_spend={})
     return Stamps(

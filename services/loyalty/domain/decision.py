@@ -41,6 +41,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
             now.
         parked: for ``resumed`` and ``lapsed``, the body that was parked, and when it had occurred.
         birthday_set_days: for a birthday tick, days since the date of birth was set or changed.
+        member: the member's id, where rules of the programme leave members out by it.
     """
 
     receipt: Receipt | None = None
@@ -50,6 +51,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     parked: AnyBody | None = None
     parked_occurred_at: Instant = 0
     birthday_set_days: int = -1
+    member: str = ""
 
 
 NO_FACTS = Facts()

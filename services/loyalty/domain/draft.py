@@ -68,6 +68,7 @@ class Draft:
         "tz",
         "waiting",
         "windows",
+        "zone",
     )
 
     def __init__(
@@ -106,6 +107,7 @@ class Draft:
         self.ticked = _ticked(account, activity.body)
         self.cards = account.cards
         self.badges = account.badges
+        self.zone = account.zone
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -361,6 +363,7 @@ class Draft:
             self.ticked,
             self.cards,
             self.badges,
+            self.zone,
         )
         return Decision(
             activity=activity,

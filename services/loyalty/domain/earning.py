@@ -12,9 +12,10 @@ from datetime import date
 from math import lcm
 from typing import Any
 
-from services.loyalty.domain import badges, conditions, tiers
+from services.loyalty.domain import badges, conditions, holdout, tier_periods, tiers
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
+from services.loyalty.domain.groups import contested
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
 from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
@@ -55,7 +56,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     draft.trace["fired"] = fired
     draft.trace["not"] = missed
     capped = dict(occasion.posted)
-    for rule in rules:
+    for rule in _admitted(occasion, rules, missed) if draft.program.groups else rules:
         eligible, spend, why = look(occasion, rule)
         if why:
             missed.append((rule.id, why))
@@ -69,12 +70,13 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
         gave = False
         for give in rule.gives:
             factor, weights, boosts = _boosted(occasion, rule, give, eligible)
-            points = _amount(occasion, rule, give, factor, weights)
+            points = _amount(occasion, rule, give, factor, weights, spend)
             if points is None:
                 missed.append((rule.id, "no_rate_for_currency"))
                 continue
             fact: dict[str, Any] = {"rule": rule.id, "currency": give.currency, "spend": spend}
-            _arithmetic(fact, occasion, give, factor, boosts)
+            steps = _steps(occasion, give, spend)
+            _arithmetic(fact, occasion, give, factor, boosts, steps[1])
             limits = not draft.program.currencies[give.currency].qualifies
             if limits and points_left is not None:
                 points = _cut(fact, "limit", points, points_left)
@@ -92,17 +94,52 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
                 if points_left is not None:
                     points_left -= use[2]
             gave = True
-            postings.append(_post(occasion, rule, give, points, weights, eligible, taken))
+            postings.append(_post(occasion, rule, give, points, weights, eligible, taken, steps))
         if rule.badge and (gave or not rule.gives):
             badges.award(draft, rule.badge, by=rule.id)
     return postings
+
+
+def _admitted(
+    occasion: Occasion, rules: Sequence[Rule], missed: list[tuple[str, str]]
+) -> Sequence[Rule]:
+    """The rules that no other one of their group shuts out."""
+    would_give = {rule.id: _would_give(occasion, rule) for rule in rules if rule.group}
+    return contested(occasion.draft, rules, would_give, missed) if would_give else rules
+
+
+def _would_give(occasion: Occasion, rule: Rule) -> dict[str, int] | None:
+    """Points by currency that a rule would post if there were no caps; None where it would not
+    fire.
+    """
+    eligible, spend, why = look(occasion, rule)
+    if why:
+        return None
+    points_left: int | None = None
+    if rule.limit is not None:
+        _, times_left, points_left = _limit(occasion, rule, rule.limit)
+        if times_left == 0:
+            return None
+    gives: dict[str, int] = {}
+    for give in rule.gives:
+        factor, weights, _ = _boosted(occasion, rule, give, eligible)
+        points = _amount(occasion, rule, give, factor, weights, spend) or 0
+        if (
+            points_left is not None
+            and not occasion.draft.program.currencies[give.currency].qualifies
+        ):
+            points = min(points, points_left)
+            points_left -= points
+        if points:
+            gives[give.currency] = points
+    return gives if gives or rule.badge else None
 
 
 def look(  # noqa: PLR0911 - a return per reason
     occasion: Occasion, rule: Rule
 ) -> tuple[list[int] | None, int, str]:
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not
-    fire (or "").
+    fire (or ""). Who is held out would have fired it, but for the limit.
     """
     why = unmet(occasion, rule)
     if why:
@@ -114,24 +151,45 @@ def look(  # noqa: PLR0911 - a return per reason
         spend = sum(occasion.spends[index] for index in eligible)
         if not eligible:
             return eligible, 0, "no_such_line"
-    if rule.min_spend:
-        least = rule.min_spend.get(occasion.currency)
-        if least is None:
-            return eligible, spend, "no_min_spend_for_currency"
-        if spend < least:
-            return eligible, spend, "below_min_spend"
+    if rule.min_spend or rule.max_spend:
+        why = _out_of_bounds(rule, occasion.currency, spend)
+        if why:
+            return eligible, spend, why
     if rule.when is not None:
         try:
             if not occasion.holds(rule.when):
                 return eligible, spend, "condition"
         except conditions.ConditionError:
             return eligible, spend, "condition_error"
+    if rule.holdout and holdout.leaves_out(occasion.draft, rule.id, rule.holdout):
+        return eligible, spend, "held_out"
     return eligible, spend, ""
+
+
+def _out_of_bounds(rule: Rule, currency: str, spend: int) -> str:
+    if rule.min_spend:
+        least = rule.min_spend.get(currency)
+        if least is None:
+            return "no_min_spend_for_currency"
+        if spend < least:
+            return "below_min_spend"
+    if rule.max_spend:
+        most = rule.max_spend.get(currency)
+        if most is None:
+            return "no_max_spend_for_currency"
+        if spend > most:
+            return "above_max_spend"
+    return ""
 
 
 def _limit(occasion: Occasion, rule: Rule, limit: Limit) -> tuple[str, int | None, int | None]:
     """The limit's counter key, and the times and points left (None: not limited that way)."""
-    key = limit_key(rule.id, limit, occasion.draft.day)
+    if limit.period == tier_periods.PERIOD:
+        key = tier_periods.counter_key(occasion.draft, rule.id, occasion.level)
+        if not key:
+            return "", 0, 0
+    else:
+        key = limit_key(rule.id, limit, occasion.draft.day)
     times, points = occasion.draft.counted(key)
     return (
         key,
@@ -230,8 +288,11 @@ def _amount(
     give: Give,
     factor: tuple[int, int],
     weights: list[int],
+    spend: int,
 ) -> int | None:
-    """Points given before cuts, None where the money of the order has no rate."""
+    """Points given before cuts, None where the money of the order has no rate. Boosts of single
+    lines count for whole steps by those lines' share of the spend.
+    """
     numerator, denominator = factor
     if not give.rates:
         times = sum(weights) if rule.per == "line" else 1
@@ -240,17 +301,34 @@ def _amount(
     if rate is None:
         return None
     points, per = rate.points * numerator, rate.per * denominator
+    if rate.full:
+        steps = spend // rate.per
+        whole = steps * sum(weights) * points
+        return divide(whole, spend * denominator, rule.round) if steps else 0
     if rule.per == "line":
         return sum(divide(weight * points, per, rule.round) for weight in weights if weight)
     return divide(sum(weights) * points, per, rule.round)
 
 
+def _steps(occasion: Occasion, give: Give, spend: int) -> tuple[int, int]:
+    """How much a whole step takes where points are given for such, and how many there are."""
+    rate = give.rates.get(occasion.currency)
+    return (rate.per, spend // rate.per) if rate is not None and rate.full else (0, 0)
+
+
 def _arithmetic(
-    fact: dict[str, Any], occasion: Occasion, give: Give, factor: tuple[int, int], boosts: list[str]
+    fact: dict[str, Any],
+    occasion: Occasion,
+    give: Give,
+    factor: tuple[int, int],
+    boosts: list[str],
+    steps: int,
 ) -> None:
     rate = give.rates.get(occasion.currency) if give.rates else None
     if rate is not None:
         fact["rate"] = (rate.points, rate.per)
+        if rate.full:
+            fact["steps"] = steps
     else:
         fact["fixed"] = give.fixed
     if boosts:
@@ -303,6 +381,7 @@ def _post(
     weights: list[int],
     eligible: list[int] | None,
     taken: list[tuple[str, int, int]],
+    steps: tuple[int, int],
 ) -> Posting:
     currency = give.currency
     allocated = _allocate(points, weights, eligible)
@@ -326,7 +405,8 @@ def _post(
         eligible or [],
         taken,
         window,
-        bool(give.rates),
+        bool(give.rates) and not steps[0],
+        *steps,
     )
 
 

@@ -23,21 +23,45 @@ from services.loyalty.domain.source import Path
 
 
 def earning_findings(document: Document, names: Names) -> Findings:
-    """Everything that does not fit in ``earn`` and ``boosts``."""
+    """Everything that does not fit in ``earn``, ``groups`` and ``boosts``."""
     for name, rule in document.earn.items():
         yield from _rule(("earn", name), rule, names)
     yield from _monies(document)
+    yield from _groups(document)
     yield from _boosts(document, names)
 
 
-_LINES = ("sku", "category", "brand", "exclude")
-_PURCHASE_ONLY = (*_LINES, "store", "payment", "nth", "min_spend", "per", "on_refund")
+def _groups(document: Document) -> Findings:
+    rules: dict[str, list[str]] = {}
+    for name, rule in document.earn.items():
+        if rule.group:
+            rules.setdefault(rule.group, []).append(name)
+    for group in document.groups:
+        if group not in rules:
+            remedy = f"Write group: {group} in the rules of which one fires"
+            yield Finding(("groups", group), "no rule is in it", remedy)
+    for group, members in rules.items():
+        if len(members) == 1:
+            remedy = "Put another rule into it, or remove it"
+            yield Finding(("earn", members[0], "group"), f"{group!r} has no other rule", remedy)
+
+
+TURNING_AWAY = ("channel", "store", "payment", "tier", "segment")
+"""What ``exclude`` turns a whole activity away by."""
+
+_LINES = ("sku", "category", "brand")
+_PURCHASE_ONLY = (
+    *_LINES, "store", "payment", "nth", "min_spend", "max_spend", "per", "on_refund",
+)  # fmt: skip
 
 
 def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
     yield from choice_findings(path, rule, names)
     if rule.event != "purchase":
         yield from misplaced(path, _PURCHASE_ONLY, rule, "only purchases have it")
+        of_purchases = (*_LINES, "store", "payment")
+        why = "only purchases have it"
+        yield from misplaced((*path, "exclude"), of_purchases, rule.exclude, why)
     if rule.event != "engagement":
         yield from misplaced(path, ("kind",), rule, "only engagements have a kind")
     if rule.when:
@@ -46,7 +70,7 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
         yield from check_pending((*path, "pending"), rule.pending)
     yield from _gives((*path, "give"), rule, names)
     yield from _badge((*path, "badge"), rule, names)
-    yield from _limit((*path, "limit"), rule)
+    yield from _limit((*path, "limit"), rule, names)
 
 
 def _badge(path: Path, rule: EarnSection, names: Names) -> Findings:
@@ -66,9 +90,16 @@ def _gives(path: Path, rule: EarnSection, names: Names) -> Findings:
         if len(given) > 1 and len(rates) < len(given):
             yield Finding(here, "a fixed number stands beside others", "Write one number, or rates")
         yield from repeated(here, [one.money for one in given if isinstance(one, Rate)])
+        if rule.per == "line" and any(rate.full for rate in rates):
+            remedy = "Remove per: line, or give a rate"
+            yield Finding(here, "whole steps are counted over the order, not per line", remedy)
+        if len({rate.full for rate in rates}) > 1:
+            yield Finding(here, "rates and whole steps stand together", "Write all of one kind")
 
 
-def _limit(path: Path, rule: EarnSection) -> Findings:
+def _limit(path: Path, rule: EarnSection, names: Names) -> Findings:
+    if rule.limit and rule.limit.limit.period == "tier_period" and not names.levels:
+        yield Finding(path, "there are no tiers", "Limit it per month, year or lifetime")
     if rule.limit and rule.limit.currency and set(rule.give) != {rule.limit.currency}:
         yield Finding(
             path,
@@ -96,10 +127,21 @@ def _monies(document: Document) -> Findings:
                 yield from _unrated(("earn", name, "give", currency), monies - rated, "rate")
         if rule.min_spend:
             path = ("earn", name, "min_spend")
-            yield from _min_spend(path, rule.min_spend, monies)
+            yield from _bound(path, rule.min_spend, monies)
+        if rule.max_spend:
+            path = ("earn", name, "max_spend")
+            yield from _bound(path, rule.max_spend, monies)
+            yield from _above_the_least(path, rule)
 
 
-def _min_spend(path: Path, amounts: Sequence[Amount], monies: frozenset[str]) -> Findings:
+def _above_the_least(path: Path, rule: EarnSection) -> Findings:
+    least = {amount.currency: amount.minor for amount in rule.min_spend or ()}
+    for amount in rule.max_spend or ():
+        if amount.minor < least.get(amount.currency, 0):
+            yield Finding(path, "it is below min_spend, so that the rule never fires", "Raise it")
+
+
+def _bound(path: Path, amounts: Sequence[Amount], monies: frozenset[str]) -> Findings:
     given = [amount.currency for amount in amounts]
     yield from repeated(path, given)
     yield from _unrated(path, monies - frozenset(given), "amount")
@@ -131,12 +173,29 @@ def choice_findings(path: Path, choice: Choice, names: Names) -> Findings:
     for key in ("sku", "category", "brand"):
         excluded = getattr(choice.exclude, key)
         yield from repeated((*path, "exclude", key), excluded)
+    yield from dangling((*path, "exclude", "tier"), choice.exclude.tier, names.levels, "level")
+    for key in TURNING_AWAY:
+        excluded = getattr(choice.exclude, key)
+        yield from repeated((*path, "exclude", key), excluded)
+        yield from _both((*path, "exclude", key), excluded, getattr(choice, key))
+    if choice.calendar == "member" and not (choice.valid or choice.days):
+        yield Finding(
+            (*path, "calendar"),
+            "nothing here goes by a calendar",
+            "Add valid or days, or remove it",
+        )
     if choice.days and choice.days.has_interval and not (choice.valid and choice.valid.first):
         yield Finding(
             (*path, "days"),
             "an INTERVAL needs a day to count from",
             "Give valid a first day, as in valid: 2011-03-01/..",
         )
+
+
+def _both(path: Path, excluded: Sequence[str] | None, chosen: Sequence[str] | None) -> Findings:
+    for index, item in enumerate(excluded or ()):
+        if item in (chosen or ()):
+            yield Finding((*path, index), f"{item!r} is also asked for", "Keep one of the two")
 
 
 def evaluable(path: Path, when: Condition, event: str) -> Findings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 from services.loyalty.domain.mistakes import one_of
@@ -90,7 +91,7 @@ def one_way(path: Path, first: object, second: object) -> Findings:
 def check_pending(path: Path, pending: PendingSection) -> Findings:
     """A pending period, of a currency or of a rule."""
     yield from one_way(path, pending.for_, pending.until)
-    if pending.until is None:
+    if pending.until is None or isinstance(pending.until, date):
         yield from misplaced(path, ("cancel_after",), pending, "nothing is waited for")
     if pending.for_ is None:
-        yield from misplaced(path, ("exact",), pending, "a delivery is not rounded")
+        yield from misplaced(path, ("exact",), pending, "only a length of time is rounded")

@@ -24,6 +24,7 @@ def enrolment(draft: Draft, body: Enrolled) -> None:
         raise Refusal("already_enrolled")
     draft.status = "active"
     draft.enrolled_at = draft.effective_at
+    draft.zone = body.zone or draft.zone
     tiers.enrol(draft)
     draft.announce(
         "loyalty.member.enrolled.v1", {"tier": draft.standing.level} if draft.standing.level else {}
@@ -33,17 +34,26 @@ def enrolment(draft: Draft, body: Enrolled) -> None:
 
 
 def profile(draft: Draft, body: ProfileUpdated) -> None:
+    draft.zone = body.zone or draft.zone
     draft.announce("loyalty.member.updated.v1", {"fields": body.fields})
 
 
 def segment(draft: Draft, body: Segmented) -> None:
-    ends_at = body.ends_at or NEVER
-    others = [held for held in draft.segments if held.segment != body.segment]
-    draft.segments = (
-        others
-        if ends_at <= body.starts_at
-        else [*others, Membership(body.segment, body.starts_at, ends_at)]
-    )
+    """Takes the newest statement of a segment: it replaces what was said of the time from its start
+    on. What was before stays, because a late activity sees the segment as it was then.
+    """
+    starts_at, ends_at = body.starts_at, body.ends_at or NEVER
+    kept: list[Membership] = []
+    for held in draft.segments:
+        if held.segment != body.segment:
+            kept.append(held)
+        elif held.starts_at < starts_at <= held.ends_at and starts_at < ends_at:
+            starts_at = held.starts_at  # it goes on
+        elif held.starts_at < starts_at:
+            kept.append(Membership(held.segment, held.starts_at, min(held.ends_at, starts_at)))
+    if starts_at < ends_at:
+        kept.append(Membership(body.segment, starts_at, ends_at))
+    draft.segments = kept
     draft.announce("loyalty.member.segmented.v1", {"segment": body.segment})
 
 
@@ -55,6 +65,7 @@ def status(draft: Draft, body: StatusChanged) -> None:
     if body.status in ENDED:
         draft.standing, draft.segments, draft.gifts = Standing(), [], {}
         draft.cards, draft.badges = {}, {}
+        draft.zone = draft.zone if body.status != "erased" else ""
     elif draft.account.status == "closed":
         tiers.enrol(draft)
     draft.status = body.status

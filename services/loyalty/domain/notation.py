@@ -24,8 +24,9 @@ from services.loyalty.domain.program import Limit, Rate, Span, Window
 MAX_POINTS = 10**12
 """More points than any rule, threshold or cap may name; sums stay far inside 64 bits."""
 
-LIMIT_PERIODS = ("day", "week", "month", "year", "lifetime")
-CAP_PERIODS = ("purchase", *LIMIT_PERIODS)
+QUOTA_PERIODS = ("day", "week", "month", "year", "lifetime")
+LIMIT_PERIODS = (*QUOTA_PERIODS, "tier_period")
+CAP_PERIODS = ("purchase", *QUOTA_PERIODS)
 
 _SPAN = re.compile(r"([0-9]{1,5}) (day|week|month|year)s?", re.ASCII)
 _UNITS = {
@@ -38,11 +39,13 @@ _COUNT = re.compile(r"0|[1-9][0-9]{0,12}", re.ASCII)
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
-_QUOTA = re.compile(rf"[1-9][0-9]{{0,5}} per (?:{'|'.join(LIMIT_PERIODS)})", re.ASCII)
+_QUOTA = re.compile(rf"[1-9][0-9]{{0,5}} per (?:{'|'.join(QUOTA_PERIODS)})", re.ASCII)
 _FACTOR = re.compile(r"x([0-9]{1,3}(?:\.[0-9]{1,3})?)", re.ASCII)
 _WORTH = re.compile(
     r"([0-9]{1,9}(?:\.[0-9]{1,8})?) ([A-Z]{3})(?: per ([1-9][0-9]{0,8}))?", re.ASCII
 )
+_SHARE = re.compile(r"([0-9]{1,2}(?:\.[0-9]{1,2})?) ?%", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2}|\.\.)/(\d{4}-\d{2}-\d{2}|\.\.)", re.ASCII)
 _LOCAL = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2})?", re.ASCII)
 
@@ -263,16 +266,21 @@ def read_amount(text: str) -> Amount:
 
 
 def read_rate(text: str) -> Rate:
-    """Points per money: ``1 per 1.00 GBP``."""
+    """Points per money, ``1 per 1.00 GBP``, or for each whole step of it, ``50 per full 100.00
+    GBP``.
+    """
     points, found, money = text.partition(" per ")
     if not found:
         raise Misread(f"{text!r} is not a rate", "Write it like 1 per 1.00 GBP")
-    amount = read_amount(money)
-    return Rate(read_positive(points), amount.minor, amount.currency)
+    full = money.startswith("full ")
+    amount = read_amount(money.removeprefix("full "))
+    return Rate(read_positive(points), amount.minor, amount.currency, full)
 
 
 def read_give(text: str) -> Rate | int:
-    """What a rule gives: a rate, ``1 per 1.00 GBP``, or a fixed number of points, ``250``."""
+    """What a rule gives: a rate, ``1 per 1.00 GBP``, steps, ``50 per full 100.00 GBP``, or a fixed
+    number of points, ``250``.
+    """
     if " " in text:
         return read_rate(text)
     if not _COUNT.fullmatch(text):
@@ -365,6 +373,29 @@ def read_dates(text: str) -> Dates:
     if first and last and last < first:
         raise Misread(f"{text!r} ends before it begins", "Put the earlier date first")
     return Dates(first, last)
+
+
+def read_share(text: str) -> int:
+    """A share of members, as so many of 10,000: ``10 %``, ``2.5 %``."""
+    match = _SHARE.fullmatch(text)
+    if not match:
+        raise Misread(f"{text!r} is not a share", "Write it like 10 % or 2.5 %")
+    share = int(Fraction(match[1]) * 100)
+    if not 0 < share < 10_000:
+        raise Misread(f"{text!r} leaves out nobody or everybody", "Write it like 10 %")
+    return share
+
+
+def read_until(text: str) -> date | str:
+    """Until when points wait: ``delivered``, or a day, ``2011-12-24``."""
+    if text == "delivered":
+        return text
+    if not _DATE.fullmatch(text):
+        raise Misread(
+            f"{text!r} is neither 'delivered' nor a date",
+            "Write it like delivered or 2011-12-24",
+        )
+    return _read_date(text)
 
 
 def read_local_time(text: str) -> datetime:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.loyalty.domain import conditions
+from services.loyalty.domain import conditions, local_days
 from services.loyalty.domain.activity import Line
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.holdout import leaves_out
 from services.loyalty.domain.program import Boost, Filter, Rule
 from services.loyalty.domain.receipt import ReceiptLine
 
@@ -138,6 +139,8 @@ class Occasion:
                 why = "" if self.holds(boost.when) else "condition"
             except conditions.ConditionError:
                 why = "condition_error"
+        if not why and boost.holdout and leaves_out(self.draft, boost.id, boost.holdout):
+            why = "held_out"
         if why:
             self.draft.trace.setdefault("not", []).append((boost.id, why))
         return bool(why)
@@ -156,6 +159,10 @@ def unmet(occasion: Occasion, rule: Rule | Boost) -> str:
         return "not_valid_then"
     if rule.days is not None and not rule.days(draft.day):
         return "other_day"
+    if rule.local is not None:
+        why = local_days.unmet(draft, rule.local)
+        if why:
+            return why
     return "" if rule.filter.empty else _filtered(occasion, rule.filter)
 
 
@@ -176,4 +183,22 @@ def _filtered(occasion: Occasion, filter_: Filter) -> str:  # noqa: PLR0911 - a 
         for held in draft.segments
     ):
         return "not_in_segment"
+    return _turned_away(occasion, filter_) if filter_.excludes else ""
+
+
+def _turned_away(occasion: Occasion, filter_: Filter) -> str:
+    if occasion.level in filter_.exclude_tier:
+        return "excluded_tier"
+    if occasion.channel in filter_.exclude_channel:
+        return "excluded_channel"
+    if occasion.store in filter_.exclude_store:
+        return "excluded_store"
+    if occasion.payment in filter_.exclude_payment:
+        return "excluded_payment"
+    draft = occasion.draft
+    if filter_.exclude_segment and any(
+        held.segment in filter_.exclude_segment and _held(held, draft.occurred_at)
+        for held in draft.segments
+    ):
+        return "excluded_segment"
     return ""

@@ -19,6 +19,9 @@ from services.loyalty.domain.program import Expiry, Pending, Span, Window
 
 LIFETIME = "life"
 
+REMEMBERED = timedelta(days=366)
+"""So long after its end a tier period's count is kept at hand, for late activities."""
+
 
 @lru_cache(maxsize=65536)
 def _key(period: str, day: date) -> str:
@@ -41,9 +44,14 @@ def period_key(period: str, day: date) -> str:
 
 @lru_cache(maxsize=65536)
 def ended_before(key: str, day: date) -> bool:
-    """Whether the period of a key is over on a civil date."""
+    """Whether the period of a key is over on a civil date; a tier period (``gold@2012-03-01``) once
+    it has been over for a year.
+    """
     if key == LIFETIME:
         return False
+    _, found, end = key.partition("@")
+    if found:
+        return end != LIFETIME and date.fromisoformat(end) + REMEMBERED <= day
     for period in ("day", "week", "month", "year"):
         current = _key(period, day)
         if len(current) == len(key) and ("W" in current) == ("W" in key):
@@ -127,7 +135,9 @@ def _rounded(day: date, on_midnight: bool, months: int, days: int, tz: ZoneInfo)
 
 
 def activation_at(pending: Pending, earned_at: Instant, tz: ZoneInfo) -> Instant:
-    """When points that are pending for a span become available."""
+    """When points that are pending for a span, or until a day, become available."""
+    if pending.until_at:
+        return pending.until_at
     if pending.exact:
         return shift(earned_at, tz, months=pending.span.months, days=pending.span.days)
     return after_span(earned_at, pending.span, tz)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,7 +25,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """How long points cannot be spent: for a span, or until delivery.
+    """How long points cannot be spent: for a span, until delivery, or until before ``until_at``.
 
     ``exact`` keeps the time of day; otherwise activation is rounded up to the next local midnight.
     """
@@ -33,6 +34,7 @@ class Pending:
     until_delivered: bool = False
     cancel_after: Span = Span(days=60)
     exact: bool = False
+    until_at: Instant = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,9 @@ class Tiers:
 class Filter:
     """Structural conditions; an empty set does not filter. All given ones must hold.
 
-    ``sku``, ``category`` and ``brand`` choose lines, ``exclude_*`` leave lines out; the rest choose
-    the activity. ``nth`` holds ordinal numbers of the member's purchases (1 is the first).
+    ``sku``, ``category`` and ``brand`` choose lines, and with ``exclude_`` leave lines out; the
+    rest choose the activity, and with ``exclude_`` turn it away. ``nth`` holds ordinal numbers of
+    the member's purchases (1 is the first).
     """
 
     sku: frozenset[str] = frozenset()
@@ -166,16 +169,31 @@ class Filter:
     tier: frozenset[str] = frozenset()
     segment: frozenset[str] = frozenset()
     nth: frozenset[int] = frozenset()
+    exclude_channel: frozenset[str] = frozenset()
+    exclude_store: frozenset[str] = frozenset()
+    exclude_payment: frozenset[str] = frozenset()
+    exclude_tier: frozenset[str] = frozenset()
+    exclude_segment: frozenset[str] = frozenset()
 
     chooses_lines: bool = field(init=False, compare=False)
     empty: bool = field(init=False, compare=False)
+    excludes: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         left_out = (self.exclude_sku, self.exclude_category, self.exclude_brand)
         lines = (self.sku, self.category, self.brand, *left_out)
         activity = (self.channel, self.store, self.payment, self.tier, self.segment, self.nth)
+        turned_away = (
+            self.exclude_channel,
+            self.exclude_store,
+            self.exclude_payment,
+            self.exclude_tier,
+            self.exclude_segment,
+        )
+        chosen = any(lines) or any(activity)
         object.__setattr__(self, "chooses_lines", any(lines))
-        object.__setattr__(self, "empty", not any(lines) and not any(activity))
+        object.__setattr__(self, "excludes", any(turned_away))
+        object.__setattr__(self, "empty", not chosen and not any(turned_away))
 
 
 NO_FILTER = Filter()
@@ -184,11 +202,14 @@ NO_FILTER = Filter()
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """``points`` per ``per`` minor units of the money currency ``money``."""
+    """``points`` per ``per`` minor units of the money currency ``money``; ``full`` counts whole
+    steps of it only.
+    """
 
     points: int
     per: int
     money: str
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +223,24 @@ class Give:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most so many times, or points, per ``day``, ``week``, ``month``, ``year`` or ``lifetime``
-    of a member.
+    """At most so many times, or points, per ``day``, ``week``, ``month``, ``year``, ``tier_period``
+    or ``lifetime`` of a member.
     """
 
     period: str
     times: int = 0
     points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDays:
+    """Days by the member's own calendar: from ``first`` to ``last``, both included and None where
+    open, and of those the ones that ``recurs`` chooses.
+    """
+
+    first: date | None = None
+    last: date | None = None
+    recurs: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +263,10 @@ class Rule:
         on_refund: ``revoke``, ``prorate`` or ``keep``.
         pending: overrides the currency's, or None.
         badge: given where the rule fires; empty for none.
+        max_spend: by money currency, the greatest spend of the lines chosen.
+        group: of the rules of a group that would fire, one does; empty for none.
+        holdout: of 10,000 members, how many the rule leaves out.
+        local: takes the place of validity and days where these go by the member's own calendar.
     """
 
     id: str
@@ -250,6 +286,10 @@ class Rule:
     on_refund: str = "prorate"
     pending: Pending | None = None
     badge: str = ""
+    max_spend: Mapping[str, int] = field(default_factory=dict)
+    group: str = ""
+    holdout: int = 0
+    local: LocalDays | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +304,8 @@ class Boost:
     days: Callable[[Any], bool] | None = None
     when: Callable[[Any], bool] | None = None
     condition: str = ""
+    holdout: int = 0
+    local: LocalDays | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +425,8 @@ class Program:
     ``levels``, ``currencies`` and ``rewards``, what takes the place of names that earlier versions
     had and this one does not; ``capped`` holds the currencies that have a cap. ``returns`` is the
     return window: so long after a delivery, else a purchase, returns are to be expected.
+    ``groups`` says of each group of rules which of them fires, ``best`` or ``first``; ``holds_out``
+    whether any rule, boost or card leaves members out.
     """
 
     name: str
@@ -407,10 +451,18 @@ class Program:
     returns: Span = Span(days=30)
     stamps: tuple[Stamps, ...] = ()
     badges: Mapping[str, Badge] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
     capped: frozenset[str] = field(init=False)
+    holds_out: bool = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
+        leaves_out = (
+            any(rule.holdout for rule in self.rules)
+            or any(boost.holdout for boost in self.boosts.boosts)
+            or any(card.look.holdout for card in self.stamps)
+        )
+        object.__setattr__(self, "holds_out", leaves_out)
 
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""

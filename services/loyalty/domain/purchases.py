@@ -19,7 +19,7 @@ from services.loyalty.domain.basket import discounted, receipt_lines
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
-from services.loyalty.domain.program import Program
+from services.loyalty.domain.program import Program, Rule
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
@@ -125,7 +125,8 @@ def amendment(draft: Draft, body: Amended) -> None:
     difference.
 
     The difference is judged by rules with a rate only: what a rule gives once for an order, it has
-    given.
+    given. Nor is it judged by rules that look at what the order costs in all, or that lost in their
+    group to one that fired.
     """
     receipt = _receipt(draft, body.order)
     if body.currency != receipt.currency:
@@ -191,15 +192,27 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
         order=body.order,
         posted=_kept(receipt),
     )
+    fired = {posting.rule for posting in receipt.postings}
+    groups: dict[str, set[str]] = {}
+    for rule in draft.program.rules_by_event.get("purchase", ()):
+        if rule.group:
+            groups.setdefault(rule.group, set()).add(rule.id)
     rated = tuple(
         rule
         for rule in draft.program.rules_by_event.get("purchase", ())
-        if all(give.rates for give in rule.gives) and not rule.min_spend
+        if all(give.rates for give in rule.gives) and not _looks_at_the_whole(rule)
+        if not rule.group or rule.id in fired or groups[rule.group].isdisjoint(fired)
     )
     postings = fire(occasion, rated, "amendment")
     quantities = {line.position: line.quantity for line in body.lines}
     extended = refunds.extended(receipt, extra, postings, quantities)
     refunds.reverse(draft, extended, reason="amendment")  # what came back is a share of more now
+
+
+def _looks_at_the_whole(rule: Rule) -> bool:
+    """Whether a rule goes by what the order costs in all, which a difference does not tell."""
+    steps = any(rate.full for give in rule.gives for rate in give.rates.values())
+    return bool(rule.min_spend or rule.max_spend) or steps
 
 
 def _kept(receipt: Receipt) -> dict[str, int]:

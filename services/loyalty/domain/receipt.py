@@ -41,6 +41,8 @@ class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
         window: of a qualifying currency, the window credited; else empty.
         prorates: whether it grew with the money spent, so that a part returned takes its part; else
             it is all or none.
+        step: of points for whole steps of money, how much each takes, in minor units; else 0.
+        steps: how many such steps the order made when they were posted.
     """
 
     rule: str
@@ -55,6 +57,8 @@ class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     counters: list[tuple[str, int, int]] = []
     window: str = ""
     prorates: bool = True
+    step: int = 0
+    steps: int = 0
 
 
 class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -156,6 +156,8 @@ def _moved(posting: Posting, target: Sequence[int], room: int) -> Posting:
         posting.counters,
         posting.window,
         posting.prorates,
+        posting.step,
+        posting.steps,
     )
 
 
@@ -184,12 +186,14 @@ def _replace(
 # What follows ---------------------------------------------------------------------------------
 
 
-def reversed_shares(posting: Posting, receipt: Receipt, back: Sequence[int]) -> list[int]:
+def reversed_shares(  # noqa: PLR0911 - a return per way of reversing
+    posting: Posting, receipt: Receipt, back: Sequence[int]
+) -> list[int]:
     """Points per line that are to be reversed of a posting, given the money returned of each line.
 
     A ``revoke`` posting goes whole once the spend that is kept of its lines falls below its
-    threshold; without a threshold, or with ``keep``, once nothing of its lines is kept. A full
-    return reverses everything.
+    threshold; without a threshold, or with ``keep``, once nothing of its lines is kept. Of one for
+    whole steps go as many as the kept spend no longer makes. A full return reverses everything.
     """
     allocated = posting.allocated
     if is_all_back(receipt, back):
@@ -207,7 +211,10 @@ def reversed_shares(posting: Posting, receipt: Receipt, back: Sequence[int]) -> 
     if posting.on_refund == "revoke" and posting.min_spend:
         if kept < posting.min_spend:
             return list(allocated)
-        return shares if posting.prorates else [0] * len(allocated)
+        if not posting.steps:
+            return shares if posting.prorates else [0] * len(allocated)
+    if posting.on_refund == "revoke" and posting.steps:
+        return _steps_undone(posting, kept)
     if kept == 0 and any(line.spend for line in lines):
         return list(allocated)
     return shares if posting.prorates else [0] * len(allocated)
@@ -223,6 +230,14 @@ def is_kept(receipt: Receipt, least: int, eligible: Sequence[int]) -> bool:
     kept = _kept_of(receipt, back, eligible)
     chosen = eligible or range(len(receipt.lines))
     return kept >= least if least else kept > 0 or not any(receipt.lines[i].spend for i in chosen)
+
+
+def _steps_undone(posting: Posting, kept: int) -> list[int]:
+    """The share of the whole steps that the kept spend no longer makes, of whatever was posted for
+    them: what boosts added and cuts took off is shared by all steps alike.
+    """
+    undone = posting.steps - min(posting.steps, kept // posting.step)
+    return spread(posting.points * undone // posting.steps, posting.allocated)
 
 
 def _kept_spend(posting: Posting, receipt: Receipt, back: Sequence[int]) -> int:
@@ -304,6 +319,8 @@ def _reversed(posting: Posting, due: list[int]) -> Posting:
         posting.counters,
         posting.window,
         posting.prorates,
+        posting.step,
+        posting.steps,
     )
 
 
@@ -525,6 +542,8 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
             posting.counters,
             posting.window,
             posting.prorates,
+            posting.step,
+            posting.steps,
         )
         for posting in receipt.postings
     ]

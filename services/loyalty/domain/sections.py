@@ -30,10 +30,12 @@ from services.loyalty.domain.written import (
     Present,
     Quota,
     RecurringDays,
+    Share,
     SomeDays,
     SomeDuration,
     Threshold,
     Truth,
+    UntilWhen,
     When,
     Windowed,
     Word,
@@ -84,6 +86,18 @@ class LinesSection(Section):
     brand: OneOrMore[Word] | None = _key("Brands.", ["harbour"])
 
 
+class ExclusionSection(LinesSection):
+    """What a rule or boost does not look at: lines, and whole activities."""
+
+    channel: OneOrMore[Word] | None = _key("Not on these channels.", ["marketplace"])
+    store: OneOrMore[Word] | None = _key("Not in these stores.", ["outlet-2"])
+    payment: OneOrMore[Word] | None = _key("Not when paid in these ways.", ["gift-card"])
+    tier: OneOrMore[Id] | None = _key("Not for members of these levels.", ["basic"])
+    segment: OneOrMore[Word] | None = _key(
+        "Not for members who were in one of these segments when it happened.", ["staff"]
+    )
+
+
 class SpendSection(Section):
     """The money that earns: a line's share of what was paid, after every discount."""
 
@@ -102,10 +116,12 @@ class PendingSection(Section):
         alias="for",
     )
     exact: Truth = _key("With `for`: keep the time of day instead of rounding.", default="false")
-    until: Literal["delivered"] | None = _key("Until the order is delivered.", "delivered")
+    until: UntilWhen | None = _key(
+        "Until the order is delivered, or until a day begins: `2011-12-24`.", "delivered"
+    )
     cancel_after: SomeDuration | None = _key(
-        "With `until`: how long to wait for the delivery before the points are cancelled; "
-        "60 days where it is left out.",
+        "With `until: delivered`: how long to wait for the delivery before the points are "
+        "cancelled; 60 days where it is left out.",
         "60 days",
     )
 
@@ -253,7 +269,11 @@ class Choice(Section):
     sku: OneOrMore[Word] | None = _key("Only lines with these stock codes.", ["22423"])
     category: OneOrMore[Word] | None = _key("Only lines of these categories.", ["garden"])
     brand: OneOrMore[Word] | None = _key("Only lines of these brands.", ["harbour"])
-    exclude: LinesSection = _key("Not these lines.", {"category": ["sale"]}, default={})
+    exclude: ExclusionSection = _key(
+        "Not these lines, and not what happened so.",
+        {"category": ["sale"], "payment": ["gift-card"]},
+        default={},
+    )
     channel: OneOrMore[Word] | None = _key("Only on these channels.", ["app"])
     store: OneOrMore[Word] | None = _key("Only in these stores.", ["quay-1"])
     payment: OneOrMore[Word] | None = _key("Only when paid in these ways.", ["card"])
@@ -269,12 +289,21 @@ class Choice(Section):
         "order.lines.exists(l, l.quantity >= 6)",
     )
     valid: DateRange | None = _key(
-        "From the first day until the end of the last, in the programme's time zone.",
+        "From the first day until the end of the last.",
         "2011-03-01/2011-05-31",
     )
     days: RecurringDays | None = _key(
-        "Only on days that recur, by RFC 5545, in the programme's time zone.",
+        "Only on days that recur, by RFC 5545.",
         "FREQ=MONTHLY;BYMONTHDAY=8",
+    )
+    calendar: Literal["programme", "member"] = _key(
+        "Whose time zone `valid` and `days` go by: the programme's, or the member's own where one "
+        "is known.",
+        default="programme",
+    )
+    holdout: Share | None = _key(
+        "The share of members that is left out, always the same ones, to see what it brings.",
+        "10 %",
     )
 
 
@@ -289,8 +318,16 @@ class EarnSection(Choice):
     min_spend: OneOrMore[Money] | None = _key(
         "The least spend of the lines that it looks at, in each currency of money.", "200.00 GBP"
     )
+    max_spend: OneOrMore[Money] | None = _key(
+        "The greatest spend of the lines that it looks at, in each currency of money.",
+        "500.00 GBP",
+    )
+    group: Id | None = _key(
+        "Of the rules of one group that would fire, only one does: see `groups`.", "welcome-offers"
+    )
     give: dict[Id, OneOrMore[Given]] = _key(
-        "Per currency of points: a fixed number, or a rate for each currency of money.",
+        "Per currency of points: a fixed number, or for each currency of money a rate, or steps, "
+        "as in `50 per full 100.00 GBP`.",
         {"points": "1 per 1.00 GBP"},
         {"points": "250"},
         default={},
@@ -306,14 +343,24 @@ class EarnSection(Choice):
         "How many times, or points, a member gets at most in a period.", "1 per month"
     )
     on_refund: Literal["revoke", "prorate", "keep"] | None = _key(
-        "What a refund takes back: all once the least spend is no longer kept, the refunded share, "
-        "or nothing while a line is kept. Rates are prorated and fixed numbers revoked where it "
-        "is left out.",
+        "What a refund takes back: what the spend that is kept no longer reaches (all below the "
+        "least spend, and steps one by one), the refunded share, or nothing while a line is kept. "
+        "Rates are prorated, steps and fixed numbers revoked where it is left out.",
         "revoke",
     )
     pending: PendingSection | None = _key(
         "How long these points cannot be spent yet, instead of what their currency says.",
         {"for": "30 days"},
+    )
+
+
+class GroupSection(Section):
+    """Rules of which only one fires."""
+
+    fires: Literal["best", "first"] = _key(
+        "The one that gives the member most, by what points are worth and else by their number, "
+        "or the one that stands first.",
+        default="best",
     )
 
 
@@ -492,6 +539,11 @@ class Document(Section):
     boosts: BoostsSection = _key(
         "Multipliers by name, and how they stack.",
         {"gold-double": {"tier": ["gold"], "points": "x2"}},
+        default={},
+    )
+    groups: dict[Id, GroupSection] = _key(
+        "How groups of rules choose the one that fires; the best one where a group is not here.",
+        {"welcome-offers": {"fires": "first"}},
         default={},
     )
     gifts: dict[Id, GiftSection] = _key(

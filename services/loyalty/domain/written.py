@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -117,10 +117,11 @@ Given: TypeAlias = Annotated[
     _written(
         notation.read_give,
         "1 per 1.00 GBP",
+        "50 per full 100.00 GBP",
         "250",
         type=["string", "integer"],
         minimum=1,
-        pattern=rf"[1-9][0-9]*( per {_AMOUNT})?",
+        pattern=rf"[1-9][0-9]*( per (full )?{_AMOUNT})?",
     ),
 ]
 Threshold: TypeAlias = Annotated[
@@ -158,6 +159,19 @@ AtMost: TypeAlias = Annotated[
         "1 per month",
         "500 points per year",
         pattern=f"[1-9][0-9]*( {_ID})? per ({'|'.join(notation.LIMIT_PERIODS)})",
+    ),
+]
+Share: TypeAlias = Annotated[
+    int,
+    _written(notation.read_share, "10 %", "2.5 %", pattern=r"[0-9]{1,2}(\.[0-9]{1,2})? ?%"),
+]
+UntilWhen: TypeAlias = Annotated[
+    date | str,
+    _written(
+        notation.read_until,
+        "delivered",
+        "2011-12-24",
+        pattern="(delivered|[0-9]{4}-[0-9]{2}-[0-9]{2})",
     ),
 ]
 Quota: TypeAlias = Annotated[str, _written(notation.read_quota, "unlimited", "2 per year")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -291,7 +291,7 @@ def test_tiers_that_do_not_fit_together_are_refused(tiers: str, wrong: str) -> N
         ("{event: engagement, give: {points: 1}, nth: 1}", "nth"),
         ("{event: enrolled, give: {points: 1}, on_refund: keep}", "on_refund"),
         ("{event: enrolled, give: {points: 1}, min_spend: 1.00 GBP}", "min_spend"),
-        ("{event: enrolled, give: {points: 1}, exclude: {sku: a}}", "exclude"),
+        ("{event: enrolled, give: {points: 1}, exclude: {sku: a}}", "exclude.sku"),
         ("{event: enrolled, give: {points: 1}, per: line}", "per"),
         ("{event: purchase, give: {points: 1}, sku: [a, a]}", "sku[1]"),
         ("{event: purchase, give: {points: 1}, sku: []}", "sku"),
@@ -307,13 +307,89 @@ def test_tiers_that_do_not_fit_together_are_refused(tiers: str, wrong: str) -> N
         ("{event: purchase, give: {points: 1}, days: FREQ=DAILY;INTERVAL=3}", "days"),
         ("{event: purchase, give: {points: 1}, valid: 2011-03-01}", "valid"),
         ("{event: purchase, give: {points: 1}, budget: 5}", "budget"),
-        ("{event: purchase, give: {points: 1}, holdout: 10 %}", "holdout"),
+        ("{event: purchase, give: {points: 1}, holdout: 100 %}", "holdout"),
+        ("{event: purchase, give: {points: 1}, holdout: 0 %}", "holdout"),
+        ("{event: purchase, give: {points: 1}, group: alone}", "group"),
+        ("{event: purchase, give: {points: 1}, calendar: member}", "calendar"),
+        ("{event: purchase, give: {points: 1}, limit: 1 per tier_period}", "limit"),
+        ("{event: purchase, give: {points: 1}, exclude: {tier: gold}}", "exclude.tier"),
+        (
+            "{event: purchase, give: {points: 1}, store: a, exclude: {store: a}}",
+            "exclude.store",
+        ),
+        ("{event: enrolled, give: {points: 1}, exclude: {payment: a}}", "exclude.payment"),
+        ("{event: enrolled, give: {points: 1}, max_spend: 1.00 GBP}", "max_spend"),
+        (
+            "{event: purchase, give: {points: 1}, min_spend: 2.00 GBP, max_spend: 1.00 GBP}",
+            "max_spend",
+        ),
+        ("{event: purchase, give: {points: 1 per full 9.00 GBP}, per: line}", "give.points"),
+        (
+            "{event: purchase, give: {points: [1 per full 9.00 GBP, 1 per 1.00 EUR]}}",
+            "give.points",
+        ),
+        ("{event: purchase, give: {points: 1}, pending: {until: 2011-02-30}}", "pending.until"),
+        ("{event: purchase, give: {points: 1}, pending: {until: soon}}", "pending.until"),
+        (
+            "{event: purchase, give: {points: 1}, pending: {until: 2011-02-01, exact: true}}",
+            "pending.exact",
+        ),
         ("[event, purchase]", ""),
     ],
 )
 def test_a_rule_that_does_not_fit_together_is_refused(rule: str, wrong: str) -> None:
     place = f"earn.rule.{wrong}" if wrong else "earn.rule"
     assert set(_mistakes(f"{HEAD}earn: {{rule: {rule}}}\n")) == {place}
+
+
+def test_a_group_of_which_no_rule_is_a_part_is_a_mistake() -> None:
+    assert set(_mistakes(f"{HEAD}groups: {{offers: {{}}}}\n")) == {"groups.offers"}
+
+
+def test_a_campaign_is_compiled_as_it_is_written() -> None:
+    program = _program(
+        TIERS
+        + """
+earn:
+  steps:
+    event: purchase
+    give: {points: [50 per full 100.00 GBP, 60 per full 100.00 EUR]}
+    max_spend: [900.00 GBP, 1000.00 EUR]
+    exclude: {payment: gift-card, segment: [staff], sku: POST}
+    limit: 2 per tier_period
+    group: offers
+    holdout: 2.5 %
+    pending: {until: 2011-02-01}
+  sundays:
+    event: purchase
+    give: {points: 5}
+    valid: 2011-03-01/..
+    days: FREQ=WEEKLY;BYDAY=SU
+    calendar: member
+    group: offers
+  other: {event: purchase, give: {points: 5}, group: more}
+  another: {event: purchase, give: {points: 5}, group: more}
+groups: {offers: {fires: first}}
+"""
+    )
+    steps, sundays = program.rules[:2]
+    assert steps.gives[0].rates["EUR"] == Rate(60, 10000, "EUR", full=True)
+    assert steps.max_spend == {"GBP": 90000, "EUR": 100000}
+    assert steps.filter.exclude_payment == {"gift-card"}
+    assert steps.filter.exclude_segment == {"staff"}
+    assert steps.filter.exclude_sku == {"POST"}
+    assert not steps.filter.empty
+    assert steps.limit == Limit("tier_period", times=2)
+    assert (steps.holdout, steps.on_refund) == (250, "revoke")
+    february = from_datetime(datetime(2011, 2, 1, tzinfo=zone("Europe/London")))
+    assert steps.pending == Pending(until_at=february)
+    assert (sundays.valid_from, sundays.valid_until, sundays.days) == (0, NEVER, None)
+    assert sundays.local is not None
+    assert (sundays.local.first, sundays.local.last) == (date(2011, 3, 1), None)
+    assert sundays.local.recurs is not None
+    assert sundays.local.recurs(date(2011, 3, 6))
+    assert program.groups == {"offers": "first", "more": "best"}
+    assert program.holds_out
 
 
 def test_money_that_one_rule_rates_all_have_to_rate() -> None:

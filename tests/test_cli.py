@@ -159,6 +159,18 @@ def test_a_programme_with_mistakes_is_told_all_of_them(loyalty: Loyalty, tmp_pat
     assert done.stderr.startswith(f"loyalty: {draft}: ")
 
 
+def test_a_recurrence_that_skips_months_is_a_warning(loyalty: Loyalty, tmp_path: Path) -> None:
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(
+        "program: x\nholds_from: 2030-01-01T00:00\ntimezone: UTC\ncurrencies: {points: {}}\n"
+        "boosts: {payday: {days: FREQ=MONTHLY;BYMONTHDAY=31, points: x2}}\n"
+    )
+    done = loyalty("program", "check", str(draft))
+    assert done.returncode == 0
+    assert "a programme without mistakes" in done.stdout
+    assert done.stderr.startswith("loyalty: warning: boosts.payday.days (line 5, ")
+
+
 def test_a_file_that_is_not_there_is_one_line(loyalty: Loyalty, tmp_path: Path) -> None:
     done = loyalty("program", "check", str(tmp_path / "nothing.yaml"))
     assert done.returncode == 1

@@ -16,6 +16,7 @@ from services.loyalty.db.online import PgOnlineSession
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.mistakes import ProgramMistakes
+from services.loyalty.domain.warnings import warnings_of
 from services.settings import Settings
 
 
@@ -23,9 +24,11 @@ async def check(settings: Settings, options: Namespace) -> int:
     """Prints every mistake, or what the document would be; needs no database."""
     del settings
     try:
-        program = parse_program(read_file(options.file), 1)
+        document = read_file(options.file)
+        program = parse_program(document, 1)
     except ProgramMistakes as mistakes:
         return report_mistakes(options.file, mistakes)
+    _warn(document)
     print(f"{options.file}: a programme without mistakes, from {rfc3339(program.holds_from)}")
     return 0
 
@@ -47,8 +50,15 @@ async def publish(settings: Settings, options: Namespace) -> int:
             ) from error
         except VersionExists as error:
             raise Refusal("another version was published at this moment: try again") from error
+    _warn(document)
     print(f"version {made.version}, holds from {rfc3339(made.holds_from)}")
     return 0
+
+
+def _warn(document: str) -> None:
+    """What may not be meant stands on standard error, a line each: nothing is refused for it."""
+    for warning in warnings_of(document):
+        print(f"loyalty: warning: {warning}", file=sys.stderr)
 
 
 async def show(settings: Settings, options: Namespace) -> None:

@@ -47,12 +47,12 @@ class Recurrence:
     anchor: date | None = None
 
     def __call__(self, day: date) -> bool:
-        return day in _days_of_year(self.text, self.anchor, day.year)
+        return day in days_of_year(self.text, self.anchor, day.year)
 
     @property
     def has_interval(self) -> bool:
         """Whether it counts every second, third … period, so that it needs a day to count from."""
-        return _parts(self.text).get("INTERVAL", "1") != "1"
+        return parts_of(self.text).get("INTERVAL", "1") != "1"
 
     def anchored(self, anchor: date | None) -> Recurrence:
         """The same rule with its intervals counted from ``anchor``."""
@@ -65,7 +65,7 @@ def read_recurrence(text: str) -> Recurrence:
     Raises:
         Misread: not RFC 5545, not about days, open in the day it means, or never happening.
     """
-    parts = _parts(text)
+    parts = parts_of(text)
     _check_parts(parts)
     recurrence = Recurrence(text)
     try:
@@ -77,7 +77,12 @@ def read_recurrence(text: str) -> Recurrence:
     return recurrence
 
 
-def _parts(text: str) -> dict[str, str]:
+def parts_of(text: str) -> dict[str, str]:
+    """The parts of a recurrence: ``{"FREQ": "MONTHLY", "BYMONTHDAY": "8"}``.
+
+    Raises:
+        Misread: it does not consist of such.
+    """
     pairs = [part.partition("=") for part in text.split(";")]
     parts = {name: value for name, _, value in pairs}
     if len(parts) != len(pairs) or not all(map(_VALUE.fullmatch, parts.values())):
@@ -103,8 +108,10 @@ def _check_parts(parts: dict[str, str]) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _days_of_year(text: str, anchor: date | None, year: int) -> frozenset[date]:
-    """The days of one year, counted from the year before: a week across New Year is whole."""
+def days_of_year(text: str, anchor: date | None, year: int) -> frozenset[date]:
+    """The days of one year that a recurrence chooses, counted from the year before: a week across
+    New Year is whole.
+    """
     start = anchor or date(max(year - 1, 1), 1, 1)
     begins = datetime(start.year, start.month, start.day, tzinfo=UTC)
     first, last = datetime(year, 1, 1, tzinfo=UTC), datetime(year, 12, 31, tzinfo=UTC)

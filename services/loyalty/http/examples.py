@@ -310,6 +310,15 @@ CURRENT: Example = {**VERSION, "document": PROGRAM_YAML}
 VERSIONS: Example = {
     "versions": [{name: value for name, value in VERSION.items() if name != "program"}]
 }
+WARNING: Example = {
+    "place": "boosts.payday.days",
+    "reason": "BYMONTHDAY=31 has no day in 2011-02, so that it is skipped there",
+    "remedy": "Choose a day that each has, such as BYMONTHDAY=-1 for the last, "
+    "if that is not meant",
+    "line": 31,
+    "column": 12,
+}
+PUBLISHED: Example = {**CURRENT, "warnings": [WARNING]}
 CHECKED: Example = {
     "program": "harbour-rewards",
     "version": 1,
@@ -318,6 +327,7 @@ CHECKED: Example = {
     "levels": [],
     "rules": ["base"],
     "rewards": ["five-off"],
+    "warnings": [],
 }
 MISTAKES: list[Example] = [
     {

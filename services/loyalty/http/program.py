@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Security
@@ -13,6 +15,7 @@ from services.loyalty.application.programs import NoProgram
 from services.loyalty.application.publishing import check, publish
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.document import parse_program
+from services.loyalty.domain.warnings import warnings_of
 from services.loyalty.http import examples, openapi
 from services.loyalty.http.media import JSON, YAML_TYPES, read_text
 from services.loyalty.http.models import Moment, Shown
@@ -56,6 +59,26 @@ class VersionWithDocument(Version):
     document: str = Field(description="The document, in YAML or JSON.")
 
 
+class ProgramWarning(Shown):
+    """What a document says that is allowed, and may not be what was meant."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.WARNING]})
+
+    place: str = Field(description="Where, as in `boosts.payday.days`.")
+    reason: str = Field(description="What it leads to.")
+    remedy: str = Field(description="What to write instead.")
+    line: int | None = Field(description="The line of the text, from 1.")
+    column: int | None = Field(description="The column of that line, from 1.")
+
+
+class Published(VersionWithDocument):
+    """A version that was just published."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PUBLISHED]})
+
+    warnings: list[ProgramWarning] = Field(description="What may not be meant; nothing is refused.")
+
+
 class Summary(Shown):
     """A version in the list of versions."""
 
@@ -86,6 +109,7 @@ class Checked(Shown):
     levels: list[str] = Field(description="Its tier levels, lowest first.")
     rules: list[str] = Field(description="Its earning rules.")
     rewards: list[str] = Field(description="Its rewards.")
+    warnings: list[ProgramWarning] = Field(description="What may not be meant; nothing is refused.")
 
 
 @router.get(
@@ -151,7 +175,7 @@ async def one_version(
         "holds_too_soon",
         "version_exists",
         "unsupported_media_type",
-        example=examples.CURRENT,
+        example=examples.PUBLISHED,
         status=201,
     ),
     openapi_extra=_DOCUMENT,
@@ -160,15 +184,17 @@ async def publish_version(
     parts: PartsHere,
     request: Request,
     holder: Annotated[ApiKey, Security(key_holder, scopes=["program:publish"])],
-) -> VersionWithDocument:
+) -> Published:
     """For good: a published version never changes. It must hold at least 60 seconds from now on.
 
-    A document with mistakes is refused with all of them at once: place, reason and remedy.
+    A document with mistakes is refused with all of them at once: place, reason and remedy. What is
+    allowed and may not be meant, such as a 31st of each month, is a warning beside the answer.
     """
     text = await read_text(request, JSON, *YAML_TYPES)
     async with parts.store.session() as session:
         made = await publish(session, parts.clock, text, by=holder.name)
-    return _with_document(made)
+    shown = _with_document(made)
+    return Published(**shown.model_dump(), warnings=await _warnings(text))
 
 
 @router.post(
@@ -193,7 +219,13 @@ async def check_document(parts: PartsHere, request: Request) -> Checked:
         levels=[level.name for level in program.tiers.levels] if program.tiers else [],
         rules=[rule.id for rule in program.rules],
         rewards=list(program.rewards),
+        warnings=await _warnings(text),
     )
+
+
+async def _warnings(text: str) -> list[ProgramWarning]:
+    found = await asyncio.to_thread(warnings_of, text)
+    return [ProgramWarning(**asdict(one)) for one in found]
 
 
 async def _shown(parts: PartsHere, version: int) -> VersionWithDocument:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.loyalty.domain.mistakes import Misread
 from services.loyalty.domain.recurrence import read_recurrence
+from services.loyalty.domain.recurrence_gaps import skipped_month
 
 
 def _days(text: str, first: date, last: date) -> list[date]:
@@ -58,6 +59,54 @@ def test_without_an_interval_the_anchor_changes_nothing() -> None:
     monthly = read_recurrence("FREQ=MONTHLY;BYMONTHDAY=8")
     assert monthly.anchored(date(2011, 5, 1)) == monthly
     assert monthly.anchored(date(2011, 5, 1))(date(2011, 1, 8))
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "month"),
+    [
+        ("FREQ=MONTHLY;BYMONTHDAY=31", "BYMONTHDAY=31", "2001-02"),
+        ("FREQ=MONTHLY;BYMONTHDAY=1,30", "BYMONTHDAY=30", "2001-02"),
+        ("FREQ=MONTHLY;BYMONTHDAY=-30", "BYMONTHDAY=-30", "2001-02"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", "BYMONTHDAY=29", "2001-02"),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=28,30", "BYMONTHDAY=30", "2001-02"),
+        ("FREQ=MONTHLY;BYDAY=5MO", "BYDAY=5MO", "2001-02"),
+        ("FREQ=YEARLY;BYYEARDAY=366", "BYYEARDAY=366", "2001"),
+        ("FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "it", "2001-01"),
+        ("FREQ=DAILY;BYMONTHDAY=31", "BYMONTHDAY=31", "2001-02"),
+        ("FREQ=YEARLY;BYMONTH=11;BYDAY=-5TH", "BYDAY=-5TH", "2002-11"),
+    ],
+)
+def test_a_recurrence_that_skips_months_is_found_out(text: str, part: str, month: str) -> None:
+    assert skipped_month(read_recurrence(text), None, None) == (part, month)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FREQ=MONTHLY;BYMONTHDAY=8",
+        "FREQ=MONTHLY;BYMONTHDAY=-1",
+        "FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1",
+        "FREQ=MONTHLY;BYDAY=1MO,-1FR",
+        "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+        "FREQ=MONTHLY;BYMONTH=1,3;BYMONTHDAY=31",
+        "FREQ=YEARLY;BYMONTH=3;BYMONTHDAY=8",
+        "FREQ=YEARLY;BYMONTH=11;BYDAY=4TH",
+        "FREQ=YEARLY;BYYEARDAY=-1",
+        "FREQ=WEEKLY;BYDAY=TU",
+        "FREQ=DAILY",
+    ],
+)
+def test_what_has_a_day_each_time_skips_nothing(text: str) -> None:
+    assert skipped_month(read_recurrence(text), None, None) == ("", "")
+
+
+def test_only_months_in_which_a_rule_is_valid_can_be_skipped() -> None:
+    last = read_recurrence("FREQ=MONTHLY;BYMONTHDAY=31")
+    assert skipped_month(last, date(2011, 3, 1), date(2011, 3, 31)) == ("", "")
+    assert skipped_month(last, date(2011, 3, 1), date(2011, 4, 30))[1] == "2011-04"
+    every_other = read_recurrence("FREQ=MONTHLY;INTERVAL=2;BYMONTHDAY=31")
+    assert skipped_month(every_other, date(2011, 1, 1), date(2011, 8, 31)) == ("", "")
+    assert skipped_month(every_other, date(2011, 1, 1), None)[1] == "2011-09"
 
 
 @given(st.dates(date(1971, 1, 1), date(2100, 12, 31)))

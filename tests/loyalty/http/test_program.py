@@ -77,8 +77,23 @@ async def test_checking_publishes_nothing(client: httpx.AsyncClient) -> None:
         "levels": ["basic", "silver", "gold"],
         "rules": ["base", "review", "welcome"],
         "rewards": ["five-off", "mug", "golden-pen", "birthday-cake"],
+        "warnings": [],
     }
     assert len((await client.get("/v1/program/versions")).json()["versions"]) == 1
+
+
+async def test_what_may_not_be_meant_is_a_warning_and_refuses_nothing(
+    client: httpx.AsyncClient,
+) -> None:
+    odd = NEXT + "boosts: {payday: {days: FREQ=MONTHLY;BYMONTHDAY=31, points: x2}}\n"
+    checked = await client.post("/v1/program/check", content=odd, headers=YAML)
+    published = await client.post("/v1/program/versions", content=odd, headers=YAML)
+    assert (checked.status_code, published.status_code) == (200, 201)
+    for answer in (checked, published):
+        [warning] = answer.json()["warnings"]
+        assert warning["place"] == "boosts.payday.days"
+        assert warning["reason"].startswith("BYMONTHDAY=31 has no day in 2001-02")
+        assert warning["line"] == odd.count("\n")
 
 
 async def test_a_version_that_drops_a_reward_names_its_successor(

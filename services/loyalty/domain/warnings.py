@@ -1,0 +1,43 @@
+"""What a programme document says that is allowed, and may not be what was meant."""
+
+from __future__ import annotations
+
+from services.loyalty.domain.document import read_document
+from services.loyalty.domain.findings import Finding, Findings
+from services.loyalty.domain.mistakes import Mistake
+from services.loyalty.domain.recurrence_gaps import skipped_month
+from services.loyalty.domain.sections import Choice, Document
+from services.loyalty.domain.source import Path, read_source
+
+
+def warnings_of(text: str) -> list[Mistake]:
+    """Warnings about a document, in the order of its text. They refuse nothing.
+
+    Raises:
+        ProgramMistakes: it is none.
+    """
+    source = read_source(text)
+    found = [source.mistake(*finding) for finding in _findings(read_document(text))]
+    return sorted(found, key=lambda one: (one.line or 0, one.column or 0, one.place))
+
+
+def _findings(document: Document) -> Findings:
+    for name, rule in document.earn.items():
+        yield from _days(("earn", name), rule)
+    for name, boost in (document.boosts.model_extra or {}).items():
+        yield from _days(("boosts", name), boost)
+    for name, card in document.stamps.items():
+        yield from _days(("stamps", name), card)
+
+
+def _days(path: Path, choice: Choice) -> Findings:
+    if choice.days is None:
+        return
+    first, last = (choice.valid.first, choice.valid.last) if choice.valid else (None, None)
+    part, month = skipped_month(choice.days, first, last)
+    if part:
+        yield Finding(
+            (*path, "days"),
+            f"{part} has no day in {month}, so that it is skipped there",
+            "Choose a day that each has, such as BYMONTHDAY=-1 for the last, if that is not meant",
+        )

@@ -320,11 +320,73 @@ def _add_books(adds: _Adds) -> None:
             metavar="PUB.pem",
             help="the public key of whoever signed (default: of LOYALTY_CHECKPOINT_KEY_FILE)",
         )
+    _add_finance(adds.group("books", "close periods, report on them and approve what they rest on"))
     adds(
         "recover",
         "commands.books:recover",
         "start a new incarnation after a restore or a lost topic",
         example="loyalty recover        # when serve, work, relay and schedule refuse to start",
+    )
+
+
+def _add_finance(adds: _Adds) -> None:
+    close = adds(
+        "close",
+        "commands.finance:close",
+        "close the next month for good, with a checkpoint, and print its report",
+        example='loyalty books close 2011-03 --by "Ann Li" --json > 2011-03.json',
+    )
+    close.add_argument("period", metavar="PERIOD", help="the month, as in 2011-03")
+    close.add_argument("--by", required=True, help="who answers for it")
+    close.add_argument(
+        "--undecided",
+        action="store_true",
+        help="although moments of it are due and not decided; they will be prior-period",
+    )
+    report = adds(
+        "report",
+        "commands.finance:report",
+        "report on a month or a span: roll-forward, liability, deferred revenue, journals",
+        example="loyalty books report 2011-03 --csv journals",
+    )
+    report.add_argument(
+        "period", metavar="PERIOD", nargs="?", help="the month, as in 2011-03 (default: all)"
+    )
+    report.add_argument("--since", metavar="WHEN", help="from what had happened before this")
+    report.add_argument("--until", metavar="WHEN", help="to what had happened before this")
+    report.add_argument(
+        "--known-by", metavar="WHEN", help="as it was known by this instant (default: now)"
+    )
+    for command in (close, report):
+        shown = command.add_mutually_exclusive_group()
+        shown.add_argument("--json", action="store_true", help="print all as one JSON object")
+        shown.add_argument("--csv", metavar="TABLE", help="print one table as CSV")
+    adds(
+        "list",
+        "commands.finance:show_all",
+        "list closed months with their checkpoints",
+        example="loyalty books list",
+    )
+    approve = adds(
+        "approve",
+        "commands.finance:approve",
+        "approve expected redemption, worth in other money, or the code of an account",
+        example='loyalty books approve redemption points 0.95 --from 2011-01-01 --by "Ann Li"\n'
+        '  loyalty books approve account deferred_revenue 2310 --from 2011-01-01 --by "Ann Li"',
+    )
+    approve.add_argument("what", choices=["redemption", "worth", "account"], help="what it is")
+    approve.add_argument("of", metavar="OF", help="the currency of points, or the account")
+    approve.add_argument("value", metavar="VALUE", help="0.95, 0.012 EUR, or 2310")
+    approve.add_argument(
+        "--from", dest="holds_from", metavar="WHEN", required=True, help="from when it holds"
+    )
+    approve.add_argument("--issued", metavar="MONTH", default="", help="only points of this month")
+    approve.add_argument("--by", required=True, help="who approves it")
+    adds(
+        "approvals",
+        "commands.finance:show_approvals",
+        "list what was approved, from when and by whom",
+        example="loyalty books approvals",
     )
 
 

@@ -13,7 +13,7 @@ from services.commands import signing, wiring
 from services.commands.checkpoints import read_checkpoint
 from services.events import recover as recovery
 from services.failures import BOOKS, Refusal
-from services.loyalty.db import checkpoints
+from services.loyalty.db import checkpoints, closes
 from services.loyalty.db.connect import Limits, connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.verify import Verdict
@@ -38,11 +38,12 @@ async def verify(settings: Settings, options: Namespace) -> int:
         screen = Console(stderr=True)
         with Progress(console=screen, transient=True, disable=not screen.is_terminal) as shown:
             task = shown.add_task("Verifying", total=None)
-            verdict = await verify_books(
-                connection,
-                progress=lambda done, total: shown.update(task, completed=done, total=total),
-                further=further,
-            )
+
+            def progress(done: int, total: int) -> None:
+                shown.update(task, completed=done, total=total)
+
+            verdict = await verify_books(connection, progress=progress, further=further)
+            await closes.verify(connection, verdict, progress=progress)
     print(_as_json(verdict) if options.json else _in_words(verdict))
     if verdict.sound:
         return 0

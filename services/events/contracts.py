@@ -21,6 +21,7 @@ from services.events.codec import VOIDED, Derived, EventId, event_bytes
 from services.events.outgoing import PUBLISHED, Published, data_schema
 from services.events.topics import CHECKPOINTS, DEAD_LETTERS
 from services.loyalty.application.contract import INCOMING
+from services.loyalty.domain.bookreport import Report
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.checkpoint import KEY
 from services.loyalty.domain.proof import Proof
@@ -33,6 +34,7 @@ _EXAMPLE_AT: Instant = 1_291_191_960_000_000  # 2010-12-01T08:26:00Z
 _SUBJECTS = {DEAD_LETTERS: "Place of the message.", CHECKPOINTS: "Always the same."}
 _DERIVED_NAME = "loyalty.derived"
 _PROOF_NAME = "loyalty.proof"
+_BOOKS_NAME = "loyalty.books"
 
 
 class _Sink(Protocol):
@@ -55,7 +57,7 @@ def generated(directory: Path = DIRECTORY) -> dict[str, str]:
 def schemas() -> dict[str, dict[str, Any]]:
     """A self-contained JSON Schema (draft 7) of every message, by its name."""
     _, definitions = msgspec.json.schema_components(
-        [*INCOMING.values(), Derived, Proof], ref_template=_DEFINITION
+        [*INCOMING.values(), Derived, Proof, Report], ref_template=_DEFINITION
     )
     made = {name: _incoming(name, shape.__name__, definitions) for name, shape in INCOMING.items()}
     made |= {name: _outgoing(name, told) for name, told in PUBLISHED.items()}
@@ -63,6 +65,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     made[_PROOF_NAME] = _headed(
         _PROOF_NAME,
         definitions["Proof"] | {"definitions": {"Checkpoint": definitions["Checkpoint"]}},
+    )
+    made[_BOOKS_NAME] = _headed(
+        _BOOKS_NAME,
+        definitions["Report"]
+        | {"definitions": {part: definitions[part] for part in _needed("Report", definitions)[1:]}},
     )
     return made
 

@@ -18,6 +18,8 @@ SCOPES: dict[str, str] = {
     "activities:write": "send activities",
     "program:read": "see the programme and check a draft",
     "program:publish": "publish a version of the programme",
+    "books:read": "read reports, closed periods and approvals of the books",
+    "books:approve": "approve what the books rest on",
     "metrics:read": "read the numbers of a process",
 }
 """Every scope, with what it lets its holder do."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.loyalty.application.api_keys import ApiKey
+from services.loyalty.application.books import Books
 from services.loyalty.application.store import Loaded, Session, Write
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.ledger import LedgerEntry
@@ -143,6 +144,10 @@ class OnlineStore(Protocol):
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         """The API key of an id."""
+        ...
+
+    def books(self) -> AbstractAsyncContextManager[Books]:
+        """The books, for the time of a ``with`` block."""
         ...
 
     async def check(self) -> dict[str, str]:

@@ -56,7 +56,7 @@ async def make(
     """Signs a root over all chains as they are now, keeps it and hands it to the relay, in one
     transaction. Another maker is waited for.
     """
-    async with _alone(connection):
+    async with alone(connection):
         return await _make(connection, key, at)
 
 
@@ -66,7 +66,7 @@ async def make_daily(
     """Makes the first checkpoint of the day, in UTC; None where it is made already."""
     if await _made_on_the_day(connection, at):
         return None
-    async with _alone(connection):
+    async with alone(connection):
         if await _made_on_the_day(connection, at):  # by whom we waited for
             return None
         return await _make(connection, key, at)
@@ -80,24 +80,31 @@ async def _made_on_the_day(connection: asyncpg.Connection, at: Instant) -> bool:
 async def _make(connection: asyncpg.Connection, key: Ed25519PrivateKey, at: Instant) -> Checkpoint:
     async with connection.transaction(isolation="repeatable_read"):
         await connection.execute("SET LOCAL statement_timeout = 0")
-        number = await connection.fetchval("SELECT coalesce(max(number), 0) + 1 FROM checkpoint")
-        tree, activities = merkle.Tree(), 0
-        async for member, seq, head in connection.cursor(_CHAINS, prefetch=_PREFETCH):
-            tree.add(leaf(member, seq, head))
-            activities += seq
-        unsigned = Checkpoint(
-            incarnation=await connection.fetchval("SELECT incarnation FROM relay"),
-            number=number,
-            at=rfc3339(at),
-            count=tree.count,
-            activities=activities,
-            root=tree.root().hex(),
-        )
-        checkpoint = signed(unsigned, key)
-        document, moment = msgspec.json.encode(checkpoint).decode(), to_datetime(at)
-        await connection.execute(_KEEP_HEADS, number)
-        await connection.execute(_KEEP, number, moment, document)
-        await connection.execute(_PUBLISH, KEY, number, moment, MADE, document)
+        return await make_within(connection, key, at=at)
+
+
+async def make_within(
+    connection: asyncpg.Connection, key: Ed25519PrivateKey, *, at: Instant
+) -> Checkpoint:
+    """As :func:`make`, inside a repeatable-read transaction of a caller who is :func:`alone`."""
+    number = await connection.fetchval("SELECT coalesce(max(number), 0) + 1 FROM checkpoint")
+    tree, activities = merkle.Tree(), 0
+    async for member, seq, head in connection.cursor(_CHAINS, prefetch=_PREFETCH):
+        tree.add(leaf(member, seq, head))
+        activities += seq
+    unsigned = Checkpoint(
+        incarnation=await connection.fetchval("SELECT incarnation FROM relay"),
+        number=number,
+        at=rfc3339(at),
+        count=tree.count,
+        activities=activities,
+        root=tree.root().hex(),
+    )
+    checkpoint = signed(unsigned, key)
+    document, moment = msgspec.json.encode(checkpoint).decode(), to_datetime(at)
+    await connection.execute(_KEEP_HEADS, number)
+    await connection.execute(_KEEP, number, moment, document)
+    await connection.execute(_PUBLISH, KEY, number, moment, MADE, document)
     return checkpoint
 
 
@@ -139,7 +146,7 @@ async def compare(connection: asyncpg.Connection, checkpoint: Checkpoint, verdic
 
 
 @asynccontextmanager
-async def _alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def alone(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Lets one maker in at a time. The lock comes before the transaction and its snapshot: whoever
     waited then sees what the other made.
     """

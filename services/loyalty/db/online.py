@@ -11,6 +11,7 @@ import asyncpg
 import msgspec
 
 from services.loyalty.application.api_keys import ApiKey
+from services.loyalty.application.books import Books
 from services.loyalty.application.online import (
     Issued,
     JournalPageItem,
@@ -22,6 +23,7 @@ from services.loyalty.application.online import (
 )
 from services.loyalty.application.store import Write
 from services.loyalty.db import keys, programs, single
+from services.loyalty.db.closes import PgBooks
 from services.loyalty.db.connect import SchemaBehind
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
@@ -144,6 +146,11 @@ class PgOnlineStore:
     async def find_key(self, key_id: str) -> ApiKey | None:
         async with self._connection() as connection:
             return await keys.find_key(connection, key_id)
+
+    @asynccontextmanager
+    async def books(self) -> AsyncIterator[Books]:
+        async with self._connection() as connection:
+            yield PgBooks(connection)
 
     async def check(self) -> dict[str, str]:
         try:

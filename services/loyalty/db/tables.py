@@ -268,6 +268,32 @@ checkpoint_head = Table(
     _required("head", LargeBinary()),
 )
 
+book_close = Table(
+    "book_close",
+    metadata,
+    _key("period"),
+    Column("starts_at", _At(), nullable=False, unique=True),
+    Column("ends_at", _At(), nullable=False, unique=True),
+    Column("checkpoint", BigInteger(), nullable=False, unique=True),
+    _required("closed_at", _At()),
+    _required("closed_by", Text()),
+    _required("format", Integer()),
+    _required("document", Text()),
+)
+
+book_approval = Table(
+    "book_approval",
+    metadata,
+    _key("number", BigInteger()),
+    _required("what", Text()),
+    _required("of", Text()),
+    _required("issued", Text()),
+    _required("value", Text()),
+    _required("holds_from", _At()),
+    _required("approved_by", Text()),
+    _required("approved_at", _At()),
+)
+
 api_key = Table(
     "api_key",
     metadata,

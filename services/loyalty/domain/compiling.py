@@ -214,6 +214,7 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         group=section.group or "",
         holdout=section.holdout or 0,
         local=_local_days(section),
+        funding=section.funding or ("purchase" if section.event == "purchase" else "gratuitous"),
     )
 
 

@@ -62,6 +62,9 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
         of_purchases = (*_LINES, "store", "payment")
         why = "only purchases have it"
         yield from misplaced((*path, "exclude"), of_purchases, rule.exclude, why)
+    if rule.event != "purchase" and rule.funding == "purchase":
+        remedy = "Write gratuitous or third_party"
+        yield Finding((*path, "funding"), "there is no price that would pay for it", remedy)
     if rule.event != "engagement":
         yield from misplaced(path, ("kind",), rule, "only engagements have a kind")
     if rule.when:

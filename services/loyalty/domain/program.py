@@ -267,6 +267,7 @@ class Rule:
         group: of the rules of a group that would fire, one does; empty for none.
         holdout: of 10,000 members, how many the rule leaves out.
         local: takes the place of validity and days where these go by the member's own calendar.
+        funding: who pays for its points: ``purchase``, ``gratuitous`` or ``third_party``.
     """
 
     id: str
@@ -290,6 +291,7 @@ class Rule:
     group: str = ""
     holdout: int = 0
     local: LocalDays | None = None
+    funding: str = "purchase"
 
 
 @dataclass(frozen=True, slots=True)

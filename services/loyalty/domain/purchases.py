@@ -134,7 +134,7 @@ def amendment(draft: Draft, body: Amended) -> None:
     if receipt.cancelled:
         raise Refusal("already_cancelled", order=body.order)
     lines = discounted(body.lines, body.discount)
-    more = _added(receipt, lines)
+    more = added(receipt, lines)
     back = _taken_off(receipt, lines)
     amended = _with_amounts_back(receipt, back)
     refunds.reverse(draft, amended, reason="amendment")
@@ -153,7 +153,7 @@ def _taken_off(receipt: Receipt, lines: list[Line]) -> dict[int, int]:
     }
 
 
-def _added(receipt: Receipt, lines: list[Line]) -> list[Line]:
+def added(receipt: Receipt, lines: list[Line]) -> list[Line]:
     """New lines, and the raised part of lines, as what would have to be bought to get there."""
     was = {line.position: line.value for line in receipt.lines}
     return [

@@ -352,6 +352,12 @@ class EarnSection(Choice):
         "How long these points cannot be spent yet, instead of what their currency says.",
         {"for": "30 days"},
     )
+    funding: Literal["purchase", "gratuitous", "third_party"] | None = _key(
+        "Who pays for these points, for the books: the buyer, as a part of the price of what is "
+        "bought; nobody, so that they are a cost of marketing; or a third party. Purchase rules "
+        "are paid by the purchase and all others by nobody where it is left out.",
+        "third_party",
+    )
 
 
 class GroupSection(Section):

@@ -13,6 +13,7 @@ from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
 from services.loyalty.http import (
     activities,
+    books,
     docs,
     failures,
     health,
@@ -62,7 +63,7 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (members, progress, spending, activities, program, health, docs):
+    for routes in (members, progress, spending, activities, program, books, health, docs):
         app.include_router(routes.router)
     problems.install(app, failures.PROBLEM_OF)
 

@@ -344,3 +344,26 @@ METRICS = (
     "# TYPE loyalty_http_requests_total counter\n"
     'loyalty_http_requests_total{method="GET",route="/v1/members/{member_id}",status="200"} 12.0\n'
 )
+CLOSED_PERIOD: Example = {
+    "period": "2011-02",
+    "starts_at": "2011-02-01T00:00:00Z",
+    "ends_at": "2011-03-01T00:00:00Z",
+    "checkpoint": 2,
+    "closed_at": "2011-03-10T00:00:00Z",
+    "closed_by": "Ann Li",
+}
+CLOSED_PERIODS: Example = {"closed": [CLOSED_PERIOD]}
+APPROVAL_WANTED: Example = {
+    "what": "redemption",
+    "of": "points",
+    "value": "0.95",
+    "holds_from": "2011-01-01T00:00:00Z",
+}
+APPROVAL: Example = {
+    **APPROVAL_WANTED,
+    "issued": "",
+    "number": 1,
+    "approved_by": "Ann Li",
+    "approved_at": "2011-01-01T00:00:00Z",
+}
+APPROVALS: Example = {"approvals": [APPROVAL]}

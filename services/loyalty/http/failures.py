@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from services.loyalty.application.books import BooksRefused
 from services.loyalty.application.clock import ClockNotSet
 from services.loyalty.application.online import Unreachable
 from services.loyalty.application.programs import NoProgram
@@ -57,6 +58,10 @@ def _mistakes(error: ProgramMistakes) -> Problem:
     return Problem("program_mistakes", mistakes=[asdict(mistake) for mistake in error.mistakes])
 
 
+def _books(error: BooksRefused) -> Problem:
+    return Problem(error.code, str(error))
+
+
 PROBLEM_OF: dict[type[Exception], Callable[[Any], Problem]] = {
     Unreachable: _unreachable,
     NoProgram: lambda _: Problem("no_program"),
@@ -69,5 +74,6 @@ PROBLEM_OF: dict[type[Exception], Callable[[Any], Problem]] = {
     VersionExists: lambda _: Problem("version_exists"),
     ProgramMistakes: _mistakes,
     Unacceptable: _unacceptable,
+    BooksRefused: _books,
 }
 """The problem of every exception that a use case raises on purpose."""

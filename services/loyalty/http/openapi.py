@@ -43,6 +43,7 @@ TAGS = [
         "name": "programme",
         "description": "The rules, in versions that never change once published.",
     },
+    {"name": "books", "description": "What finance reads, signs and posts."},
     {"name": "operations", "description": "Health and numbers."},
 ]
 

@@ -110,6 +110,16 @@ KINDS: dict[str, Kind] = {
     "version_exists": Kind(
         409, "Another version came first", "Look at the newest version and publish again."
     ),
+    # The books.
+    "invalid_period": Kind(
+        422, "There is no such period", "Name a month like 2011-03, or a span that ends later."
+    ),
+    "period_closed": Kind(
+        409, "The period is closed", "Let it hold from the end of the last closed period."
+    ),
+    "not_approvable": Kind(
+        422, "That cannot be approved", "Correct what `detail` names, and approve it again."
+    ),
     # Us.
     "internal_error": Kind(
         500, "Something went wrong on our side", "Try again; if it stays, report `instance`."

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from services.loyalty.db import checkpoints, tables
 from services.loyalty.db.programs import publish
 from services.loyalty.db.session import PgSession
+from services.loyalty.domain.calendar import DAY, to_datetime
 from services.loyalty.domain.ledger import TRANSFERS
 from tests.loyalty.db.handmade import START, bought, lived
 
@@ -32,6 +33,16 @@ CHANGES = {
         "DELETE FROM checkpoint_head",
         "TRUNCATE checkpoint_head",
     ),
+    "book_close": (
+        "UPDATE book_close SET closed_by = 'x'",
+        "DELETE FROM book_close",
+        "TRUNCATE book_close",
+    ),
+    "book_approval": (
+        "UPDATE book_approval SET value = '1'",
+        "DELETE FROM book_approval",
+        "TRUNCATE book_approval",
+    ),
 }
 
 
@@ -47,6 +58,15 @@ async def history(session: PgSession) -> None:
         published_by="ann",
     )
     await checkpoints.make(session.connection, Ed25519PrivateKey.generate(), at=START)
+    await session.connection.execute(
+        "INSERT INTO book_close VALUES ('2010-11', $1, $2, 1, $2, 'ann', 1, '{}')",
+        to_datetime(START - DAY),
+        to_datetime(START),
+    )
+    await session.connection.execute(
+        "INSERT INTO book_approval VALUES (1, 'redemption', 'points', '', '0.9', $1, 'ann', $1)",
+        to_datetime(START),
+    )
 
 
 @pytest.mark.usefixtures("history")

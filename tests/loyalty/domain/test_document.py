@@ -283,6 +283,20 @@ def test_tiers_that_do_not_fit_together_are_refused(tiers: str, wrong: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("rule", "funding"),
+    [
+        ("{event: purchase, give: {points: 1}}", "purchase"),
+        ("{event: purchase, give: {points: 1}, funding: gratuitous}", "gratuitous"),
+        ("{event: enrolled, give: {points: 1}}", "gratuitous"),
+        ("{event: engagement, give: {points: 1}, funding: third_party}", "third_party"),
+    ],
+)
+def test_purchases_pay_for_purchase_rules_and_nobody_for_others(rule: str, funding: str) -> None:
+    [made] = parse_program(f"{HEAD}earn: {{one: {rule}}}\n", 1).rules
+    assert made.funding == funding
+
+
+@pytest.mark.parametrize(
     ("rule", "wrong"),
     [
         ("{event: purchase, give: {}}", "give"),
@@ -293,6 +307,7 @@ def test_tiers_that_do_not_fit_together_are_refused(tiers: str, wrong: str) -> N
         ("{event: enrolled, give: {points: 1}, min_spend: 1.00 GBP}", "min_spend"),
         ("{event: enrolled, give: {points: 1}, exclude: {sku: a}}", "exclude.sku"),
         ("{event: enrolled, give: {points: 1}, per: line}", "per"),
+        ("{event: enrolled, give: {points: 1}, funding: purchase}", "funding"),
         ("{event: purchase, give: {points: 1}, sku: [a, a]}", "sku[1]"),
         ("{event: purchase, give: {points: 1}, sku: []}", "sku"),
         ("{event: purchase, give: {points: 1}, tier: silver}", "tier"),

@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from services.loyalty.application.api_keys import SCOPES, ApiKey, hash_secret, spell
+from services.loyalty.application.books import Books
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.online import (
     Issued,
@@ -51,6 +52,9 @@ class Keyring:
         raise Unreachable(NOWHERE)
 
     async def load_version(self, version: int) -> PublishedVersion | None:
+        raise Unreachable(NOWHERE)
+
+    def books(self) -> AbstractAsyncContextManager[Books]:
         raise Unreachable(NOWHERE)
 
     async def check(self) -> dict[str, str]:

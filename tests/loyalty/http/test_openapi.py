@@ -20,6 +20,7 @@ from services.loyalty.domain.calendar import from_datetime
 from services.loyalty.domain.document import read_document
 from services.loyalty.http import (
     activities,
+    books,
     examples,
     health,
     members,
@@ -39,7 +40,7 @@ def _routes() -> list[APIRoute]:
     """The routes that the document shows, wherever they were included from."""
     return [
         route
-        for module in (members, spending, activities, program, health)
+        for module in (members, spending, activities, program, books, health)
         for route in module.router.routes
         if isinstance(route, APIRoute)
     ]

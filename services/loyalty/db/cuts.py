@@ -1,0 +1,229 @@
+"""What stands in journal and ledger under a cut: set-based, some thousand members at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from services.loyalty.domain.calendar import Instant, to_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Two cuts, the opening one inside the closing one.
+
+    Attributes:
+        since, until: what had happened before them.
+        known_by: what was known by this instant, unless ``checkpoint`` says so.
+        checkpoint: what was known of each member is what this checkpoint holds; None: by the
+            instant.
+        base: the same of the opening cut; None: as of the closing one.
+    """
+
+    since: Instant
+    until: Instant
+    known_by: Instant | None = None
+    checkpoint: int | None = None
+    base: int | None = None
+
+
+Span = tuple[str, str]
+"""Members after the first and up to the second."""
+
+_SIZE = 2000
+_PREFETCH = 1000
+
+# An account's clocks never run back, so either condition keeps the beginning of a chain.
+_SEEN = """
+    seen AS (
+        SELECT a.member_id,
+            CASE WHEN $7::bigint IS NOT NULL THEN coalesce((
+                SELECT h.seq FROM checkpoint_head h
+                WHERE h.member_id = a.member_id AND h.number <= $7
+                ORDER BY h.number DESC LIMIT 1), 0) END AS was_known,
+            CASE WHEN $6::bigint IS NOT NULL THEN coalesce((
+                SELECT h.seq FROM checkpoint_head h
+                WHERE h.member_id = a.member_id AND h.number <= $6
+                ORDER BY h.number DESC LIMIT 1), 0) END AS is_known
+        FROM account a WHERE a.member_id > $1 AND a.member_id <= $2
+    ), known AS (
+        SELECT j.*, coalesce(j.seq <= s.is_known, $5::timestamptz IS NULL OR j.recorded_at <= $5)
+            AS known, coalesce(j.seq <= s.was_known, j.seq <= s.is_known,
+            $5::timestamptz IS NULL OR j.recorded_at <= $5) AS was_known
+        FROM seen s JOIN journal j ON j.member_id = s.member_id
+        WHERE j.member_id > $1 AND j.member_id <= $2
+    ), placed AS (
+        SELECT k.*, CASE
+            WHEN k.effective_at < $3 AND k.was_known THEN 0
+            WHEN k.effective_at < $3 AND k.known THEN 2
+            WHEN k.effective_at < $4 AND k.known THEN 1
+            ELSE -1 END AS section
+        FROM known k
+    ), cut AS (SELECT * FROM placed WHERE section >= 0)
+"""
+_LEGS = f"""
+    WITH {_SEEN}
+    SELECT c.section, l.currency, l.kind, leg.bucket, split_part(leg.lot, '/', 2) AS issued,
+        split_part(leg.lot, '/', 3) AS expires, sum(leg.points)::bigint
+    FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
+    CROSS JOIN LATERAL (VALUES
+        (l.from_bucket, CASE WHEN l.lot_from = '' THEN l.lot_to ELSE l.lot_from END, -l.points),
+        (l.to_bucket, CASE WHEN l.lot_to = '' THEN l.lot_from ELSE l.lot_to END, l.points)
+    ) AS leg (bucket, lot, points)
+    GROUP BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608  our own text
+_CURVE = f"""
+    WITH {_SEEN}
+    SELECT l.currency, split_part(CASE WHEN l.lot_from = '' THEN l.lot_to ELSE l.lot_from END,
+            '/', 2) AS issued,
+        width_bucket(c.effective_at, $8::timestamptz[]) AS month,
+        (coalesce(sum(l.points) FILTER (WHERE l.to_bucket IN ('redeemed', 'arrears')), 0)
+        - coalesce(sum(l.points) FILTER (WHERE l.from_bucket = 'redeemed'), 0))::bigint,
+        (coalesce(sum(l.points) FILTER (WHERE l.to_bucket IN ('expired', 'forfeited')), 0)
+        - coalesce(sum(l.points) FILTER (WHERE l.from_bucket = 'expired'), 0))::bigint
+    FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
+    WHERE l.to_bucket IN ('redeemed', 'arrears', 'expired', 'forfeited')
+        OR l.from_bucket IN ('redeemed', 'expired')
+    GROUP BY 1, 2, 3
+"""  # noqa: S608  our own text
+# Neither kinds nor sections nor times: only where each member's chain ends.
+_LAST = f"""
+    {_SEEN}, last AS (SELECT member_id, max(seq) AS seq FROM cut GROUP BY member_id)
+"""  # noqa: S608  our own text
+_HELD = f"""
+    WITH {_LAST}
+    SELECT l.currency, leg.bucket, sum(leg.points)::bigint, count(*)
+    FROM last JOIN ledger l ON l.member_id = last.member_id AND l.seq <= last.seq
+    CROSS JOIN LATERAL (VALUES (l.from_bucket, -l.points), (l.to_bucket, l.points))
+        AS leg (bucket, points)
+    GROUP BY 1, 2
+"""  # noqa: S608  our own text
+_CHAINS = f"WITH {_LAST} SELECT count(*), coalesce(sum(seq), 0)::bigint FROM last"  # noqa: S608  our own text
+_ISSUED = f"""
+    WITH {_SEEN}
+    SELECT c.member_id, c.seq, c.section, c.kind, c.program_version, c.effective_at,
+        CASE WHEN c.kind = 'purchase' THEN c.body END,
+        CASE WHEN c.kind = 'resumed' THEN c.facts END,
+        l.kind, l.currency, l.points, l.from_bucket, l.to_bucket, l.lot_from, l.lot_to, l.cause,
+        l.order_id
+    FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
+    WHERE c.section >= $8 AND (l.kind IN ('accrual', 'opening')
+        OR l.kind = 'adjustment' AND l.to_bucket = 'available')
+        AND NOT starts_with(c.facts, '{{"receipt":')
+    ORDER BY c.member_id, c.seq, l.n
+"""  # noqa: S608  our own text
+_RETURNING = f"""
+    WITH {_SEEN}
+    SELECT DISTINCT c.member_id FROM cut c
+    WHERE c.section >= $8 AND starts_with(c.facts, '{{"receipt":') ORDER BY 1
+"""  # noqa: S608  our own text
+_ORDERS = f"""
+    WITH {_SEEN}
+    SELECT p.seq, p.section, p.kind, p.program_version, p.effective_at, p.body, p.facts
+    FROM placed p
+    WHERE p.kind IN ('purchase', 'resumed') OR starts_with(p.facts, '{{"receipt":')
+    ORDER BY p.seq
+"""  # noqa: S608  our own text
+_NEXT = """
+    SELECT max(member_id), count(*) FROM (
+        SELECT member_id FROM account WHERE member_id > $1 ORDER BY member_id LIMIT $2
+    ) AS next
+"""
+_RECEIPT = "SELECT doc FROM receipt WHERE member_id = $1 AND order_id = $2"
+
+_PLANNED = (
+    "plan_cache_mode = force_custom_plan",
+    "enable_seqscan = on",
+    "enable_hashjoin = on",
+    "enable_mergejoin = on",
+)
+"""Reports read whole stretches, which the plans of keyed statements would read row by row."""
+
+
+class CutReader:
+    """Reads what stands under two cuts, inside a repeatable-read transaction of the caller."""
+
+    def __init__(self, connection: asyncpg.Connection, cuts: Cuts) -> None:
+        self._connection = connection
+        self._arguments = (
+            to_datetime(cuts.since),
+            to_datetime(cuts.until),
+            None if cuts.known_by is None else to_datetime(cuts.known_by),
+            cuts.checkpoint,
+            cuts.base,
+        )
+
+    async def prepare(self) -> int:
+        """Lets statements be planned for what they read; answers how many members there are."""
+        for setting in _PLANNED:
+            await self._connection.execute(f"SET LOCAL {setting}")
+        count: int = await self._connection.fetchval("SELECT count(*) FROM account")
+        return count
+
+    async def spans(self) -> AsyncIterator[tuple[Span, int]]:
+        """All members, some thousand at a time, with how many these are."""
+        last = ""
+        while True:
+            until, count = await self._connection.fetchrow(_NEXT, last, _SIZE)
+            if not count:
+                return
+            yield (last, until), count
+            last = until
+
+    async def legs(self, span: Span) -> Sequence[asyncpg.Record]:
+        """section, currency, kind, bucket, issued, expires and points of entries alike."""
+        return await self._fetch(_LEGS, span)
+
+    async def curve(self, span: Span, months: Sequence[Instant]) -> Sequence[asyncpg.Record]:
+        """currency, issued, place among ``months`` (their first instants), points redeemed and
+        lost.
+        """
+        starts: list[datetime] = [to_datetime(month) for month in months]
+        return await self._fetch(_CURVE, span, starts)
+
+    async def held(self, span: Span) -> Sequence[asyncpg.Record]:
+        """currency, bucket, points and legs, by each member's last seq alone."""
+        return await self._fetch(_HELD, span)
+
+    async def chains(self, span: Span) -> tuple[int, int]:
+        """Members and activities under the closing cut."""
+        [row] = await self._fetch(_CHAINS, span)
+        return row[0], row[1]
+
+    def issued(self, span: Span, least: int) -> AsyncIterator[asyncpg.Record]:
+        """Rows that issued points without a receipt from before, one line per entry."""
+        return self._cursor(_ISSUED, span, least)
+
+    async def returning(self, span: Span, least: int) -> list[str]:
+        """Members of whom a receipt changed."""
+        return [row[0] for row in await self._fetch(_RETURNING, span, least)]
+
+    def orders(self, member: str) -> AsyncIterator[asyncpg.Record]:
+        """All rows of one member that made or changed a receipt, and later ones: section -1."""
+        return self._cursor(_ORDERS, (_before(member), member))
+
+    async def receipt(self, member: str, order: str) -> str:
+        """The receipt as it is now."""
+        doc: str = await self._connection.fetchval(_RECEIPT, member, order)
+        return doc
+
+    async def _fetch(self, query: str, span: Span, *more: object) -> Sequence[asyncpg.Record]:
+        rows: Sequence[asyncpg.Record] = await self._connection.fetch(
+            query, *span, *self._arguments, *more
+        )
+        return rows
+
+    async def _cursor(self, query: str, span: Span, *more: object) -> AsyncIterator[asyncpg.Record]:
+        rows = self._connection.cursor(query, *span, *self._arguments, *more, prefetch=_PREFETCH)
+        async for row in rows:
+            yield row
+
+
+def _before(member: str) -> str:
+    """A text after which the member comes first: ids collate by their bytes, and none holds the
+    least character.
+    """
+    return member[:-1] + chr(ord(member[-1]) - 1) + "\U0010ffff"

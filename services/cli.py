@@ -261,6 +261,14 @@ def _add_operations(adds: _Adds) -> None:
     tier.add_argument("--reason", required=True, help="a reason code, kept for ever")
     tier.add_argument("--by", required=True, help="who answers for it")
     tier.add_argument("--id", help="a name for it that counts once, however often it is sent")
+    segments = adds(
+        "segments",
+        "commands.segments:segments",
+        "put members into segments, from a CSV file of member_id,segment,starts,ends",
+        example="loyalty segments lapsed.csv    # a second time it changes nothing",
+    )
+    segments.add_argument("file", help="the file; a first line names the columns")
+    segments.add_argument("--check", action="store_true", help="check it whole, and take nothing")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
     _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
 

@@ -52,8 +52,14 @@ class Shop:
         )
 
     def enrols(self, member: str) -> None:
-        body = event("commerce.member.enrolled.v1", {"member_id": member}, at=NOW, id=member)
-        self.gets_a_dead_letter(body)
+        self._hears("commerce.member.enrolled.v1", member)
+
+    def erases(self, member: str) -> None:
+        self._hears("commerce.member.erased.v1", member)
+
+    def _hears(self, kind: str, member: str) -> None:
+        run_sql(self.database.owner_url, "DELETE FROM dead_letter")
+        self.gets_a_dead_letter(event(kind, {"member_id": member}, at=NOW, id=f"{kind}-{member}"))
         done = self.types("dead-letters", "replay", PLACE)
         assert done.returncode == 0, done.stderr
 

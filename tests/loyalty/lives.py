@@ -188,7 +188,7 @@ def personal() -> Program:
     return programme(
         *_RULES,
         shop.points(expiry=Expiry(Span(days=20), at="exact", notices=(1,))),
-        _coins(),
+        _coins(expiry=Expiry(Span(months=1), notices=(5,), moved_by=frozenset({"purchase"}))),
         shop.status(Window("member_year")),
         tiers(kept=Span(days=25), new_level_kept=Span(days=10), refund="at_end", warn_days=(5,)),
         holds_from=START,
@@ -209,8 +209,12 @@ def several() -> Program:
         rule("measure:orders", give={"orders": 1}, on_refund="revoke"),
         rule("measure:spent", give={"spent": rate(1, 1)}),
         rule("measure:acts", "engagement", give={"acts": 1}, of="product.reviewed"),
-        shop.points(expiry=end_of_month(2, notices=(7,))),
-        _coins(),
+        shop.points(
+            expiry=Expiry(
+                Span(days=45), notices=(7,), moved_by=frozenset({"redemption", "product.reviewed"})
+            )
+        ),
+        _coins(expiry=Expiry(Span(days=10), at="01-31", notices=(7,))),
         orders,
         acts,
         spent,

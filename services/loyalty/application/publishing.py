@@ -108,6 +108,9 @@ def adds_moments(old: Program, new: Program) -> bool:
     )
 
 
-def _notices(program: Program, currency: str) -> tuple[int, ...]:
+def _notices(program: Program, currency: str) -> tuple[tuple[int, ...], bool]:
+    """When notices are given, and whether points expire by inactivity, which no lot says."""
     terms = program.currencies.get(currency)
-    return terms.expiry.notices if terms and terms.expiry else ()
+    if terms is None or terms.expiry is None:
+        return (), False
+    return terms.expiry.notices, bool(terms.expiry.moved_by)

@@ -20,7 +20,8 @@ class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
         currency: the currency of the points.
         issued: month of issue in the programme's zone (``2011-02``); of a qualifying lot still
             pending, the window.
-        expires_at: exclusive end of the points' life; ``NEVER`` where they do not expire; 0 while
+        expires_at: exclusive end of the points' life; ``NEVER`` where they do not expire, ``IDLE``
+            where they do when the member has not been active, see :class:`Idle`; 0 while
             it is not yet known, because they count it from an activation that has not come.
         activates_at: 0 once available; else when they become so; ``NEVER`` while they await an
             event.
@@ -150,6 +151,22 @@ class Card(msgspec.Struct, frozen=True, gc=False, array_like=True):
     full: list[FullCard] = []
 
 
+class Idle(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Until when the points of a currency live that expire by inactivity.
+
+    Until the latest of ``until``, which nothing withdraws, and of ``moves``: by rising end, the
+    ends to which purchases moved it, with how many did that are not back whole.
+    """
+
+    until: Instant
+    moves: list[tuple[Instant, int]] = []
+
+    @property
+    def ends_at(self) -> Instant:
+        """The one date (exclusive)."""
+        return max(self.until, self.moves[-1][0]) if self.moves else self.until
+
+
 class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The working state of one member; :mod:`decide` returns a new one and never changes one in
     place.
@@ -176,6 +193,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         cards: stamps by the name of their card.
         badges: badges, and when they were given.
         zone: the member's own time zone (IANA), empty where none is known.
+        idle: per currency that expires by inactivity, until when its points live.
     """
 
     status: str = "unenrolled"
@@ -197,6 +215,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     cards: dict[str, Card] = {}
     badges: dict[str, Instant] = {}
     zone: str = ""
+
+    idle: dict[str, Idle] = {}
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.loyalty.domain.account import Lot
-from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
+from services.loyalty.domain.calendar import IDLE, NEVER, Instant, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import (
     activation_at,
@@ -189,7 +189,7 @@ def _life(key: str) -> dict[str, str]:
     """What a lot's name says of its points' life, for people."""
     life: dict[str, str] = {}
     parts = key.split("/", 3)
-    if len(parts) > 2 and int(parts[2]) not in (0, NEVER):
+    if len(parts) > 2 and int(parts[2]) not in (0, IDLE, NEVER):
         life["expires_at"] = rfc3339(int(parts[2]))
     if len(parts) > 3:
         awaits = parts[3].startswith("d")

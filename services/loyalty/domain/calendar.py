@@ -24,6 +24,11 @@ DAY = 24 * HOUR
 NEVER: Instant = 2**62
 """Later than every instant that can occur; stands for "no end"."""
 
+IDLE: Instant = NEVER - 1
+"""The end of points that live on while their member is active: later than every fixed one. When it
+comes is the account's to say, see :mod:`idle`.
+"""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER = (
     15 * MINUTE

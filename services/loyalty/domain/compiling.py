@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
-from services.loyalty.domain.consistency import least_days, occasion_of
+from services.loyalty.domain.consistency import is_day, least_days, occasion_of
 from services.loyalty.domain.earning_checks import TURNING_AWAY
 from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
@@ -137,9 +137,17 @@ def _pending(section: PendingSection | None, zone: ZoneInfo) -> Pending | None:
 
 
 def _expiry(section: ExpiresSection) -> Expiry:
-    notices = section.notice or [days for days in _NOTICES if days < least_days(section.after)]
+    span = section.after or section.inactive or Span()
+    least = least_days(span)
+    fixed = is_day(section.at)
+    notices = section.notice or [days for days in _NOTICES if fixed or days < least]
+    moved_by = section.moved_by or ("purchase", "redemption") if section.inactive else ()
     return Expiry(
-        section.after, section.counted_from, section.at, tuple(sorted(notices, reverse=True))
+        span,
+        section.counted_from,
+        section.at,
+        tuple(sorted(notices, reverse=True)),
+        frozenset(moved_by),
     )
 
 

@@ -29,6 +29,7 @@ from services.loyalty.domain.sections import (
     CapSection,
     CurrencySection,
     Document,
+    ExpiresSection,
     GiftSection,
     LevelSection,
     RewardSection,
@@ -110,7 +111,7 @@ def _currency(path: Path, name: str, currency: CurrencySection) -> Findings:
     if currency.pending:
         yield from check_pending((*path, "pending"), currency.pending)
     if currency.expires:
-        yield from _notices((*path, "expires", "notice"), currency)
+        yield from _expires((*path, "expires"), currency.expires)
     if currency.qualifies:
         yield from _qualifying(path, currency)
     else:
@@ -160,17 +161,54 @@ def _measured(document: Document) -> Findings:
             yield Finding(path, f"{currency!r} counts by itself", "Remove it, or its 'measures'")
 
 
-def _notices(path: Path, currency: CurrencySection) -> Findings:
-    assert currency.expires is not None
-    notices = currency.expires.notice
-    yield from repeated(path, notices)
-    for index, days in enumerate(notices or ()):
-        if days >= least_days(currency.expires.after):
+def is_day(at: str) -> bool:
+    """Whether points end on a day, of each year or the only one."""
+    return at[-2:].isdigit()
+
+
+def _expires(path: Path, expires: ExpiresSection) -> Findings:
+    yield from _life(path, expires)
+    yield from repeated((*path, "notice"), expires.notice)
+    span = expires.after or expires.inactive
+    if span is None or is_day(expires.at):
+        return
+    for index, days in enumerate(expires.notice or ()):
+        if days >= least_days(span):
             yield Finding(
-                (*path, index),
-                f"points may live no longer than {least_days(currency.expires.after)} days",
+                (*path, "notice", index),
+                f"points may live no longer than {least_days(span)} days",
                 "Tell members later, or let points live longer",
             )
+
+
+def _life(path: Path, expires: ExpiresSection) -> Findings:
+    """Points live for a span, while the member is active, or to a day."""
+    if expires.inactive is None:
+        why = "only points that expire by inactivity have it"
+        yield from misplaced(path, ("moved_by",), expires, why)
+    else:
+        why = "the life of points that expire by inactivity is not counted from themselves"
+        yield from misplaced(path, ("after", "counted_from"), expires, why)
+        if expires.at not in ("end_of_month", "end_of_year"):
+            yield Finding(
+                (*path, "at"),
+                "it moves with each activity, and moves are counted by month",
+                "Write end_of_month or end_of_year",
+            )
+        if least_days(expires.inactive) > _LONGEST_INACTIVITY:
+            remedy = "Write 10 years or less, or let points never expire"
+            yield Finding((*path, "inactive"), "that is longer than anybody waits", remedy)
+        yield from repeated((*path, "moved_by"), expires.moved_by)
+        return
+    if len(expires.at) == len("2012-03-31") and is_day(expires.at):
+        why = "the day is the end, however long they have lived"
+        yield from misplaced(path, ("after", "counted_from"), expires, why)
+    elif expires.after is None and not is_day(expires.at):
+        yield Finding((*path, "after"), "it is missing", "Add it, as in after: 12 months")
+
+
+_LONGEST_INACTIVITY = 3660
+"""Days; a move is kept for as long, by month."""
 
 
 def least_days(span: Span) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from services.loyalty.domain import membership, purchases, spending, stamps, tiers
+from services.loyalty.domain import idle, membership, purchases, spending, stamps, tiers
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
     Activity,
@@ -96,6 +96,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _parked(program, account, activity, facts, park)
     if draft.lots and draft.status in ENDED:
         membership.forfeit(draft)
+    if program.idle:
+        idle.follow(draft)
     _tidy(draft, account)
     return draft.finish("accepted")
 

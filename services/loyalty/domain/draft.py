@@ -49,6 +49,7 @@ class Draft:
         "facts",
         "gifts",
         "history",
+        "idle",
         "lot_totals",
         "lots",
         "month",
@@ -108,6 +109,7 @@ class Draft:
         self.cards = account.cards
         self.badges = account.badges
         self.zone = account.zone
+        self.idle = account.idle
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -364,6 +366,7 @@ class Draft:
             self.cards,
             self.badges,
             self.zone,
+            self.idle,
         )
         return Decision(
             activity=activity,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from services.loyalty.domain.account import Lot, lot_key
+from collections.abc import Mapping
+
+from services.loyalty.domain.account import Idle, Lot, lot_key
 from services.loyalty.domain.accrual import count_qualifying, expires_when_activated, window_lot
-from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
+from services.loyalty.domain.calendar import IDLE, NEVER, Instant, rfc3339
 from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import days_before
+from services.loyalty.domain.program import Program
 from services.loyalty.domain.tiers import judge
 
 
@@ -68,10 +71,21 @@ def available_key(key: str) -> str:
     return lot_key(currency, issued, int(rest[0])) if rest else key
 
 
+def end_of(program: Program, idle: Mapping[str, Idle], lot: Lot) -> Instant:
+    """The exclusive end of a lot's life: its own, or the date of its currency where that expires by
+    inactivity; ``NEVER`` for none, and where the programme knows no inactivity of it any more.
+    """
+    if lot.expires_at != IDLE:
+        return lot.expires_at
+    currency = program.currency_now(lot.currency)
+    held = idle.get(currency) or idle.get(lot.currency)
+    return held.ends_at if held is not None and currency in program.idle else NEVER
+
+
 def expire_due(draft: Draft, at: Instant) -> None:
     """Ends the points whose life is over."""
     told: dict[str, int] = {}
-    for lot in [lot for lot in draft.lots if 0 < lot.expires_at <= at]:
+    for lot in [lot for lot in draft.lots if 0 < end_of(draft.program, draft.idle, lot) <= at]:
         bucket = "pending" if lot.activates_at else "available"
         draft.post("expiration", lot.currency, lot.points, (bucket, "expired"), lot_from=lot.key)
         remove(draft, lot)
@@ -83,29 +97,21 @@ def expire_due(draft: Draft, at: Instant) -> None:
 
 def announce_expiring(draft: Draft, at: Instant) -> None:
     """Tells a member what will expire, on the days that the programme names."""
-    for currency in draft.program.currencies.values():
-        if currency.expiry is None:
-            continue
-        for days in currency.expiry.notices:
-            ends = {
-                lot.expires_at
-                for lot in draft.lots
-                if lot.currency == currency.name
-                and 0 < lot.expires_at < NEVER
-                and days_before(lot.expires_at, days, draft.tz) == at
-            }
-            for end in sorted(ends):
-                points = sum(
-                    lot.points
-                    for lot in draft.lots
-                    if lot.currency == currency.name and lot.expires_at == end
-                )
-                draft.announce(
-                    "loyalty.points.expiring.v1",
-                    {
-                        "currency": currency.name,
-                        "points": points,
-                        "expires_at": rfc3339(end),
-                        "days": days,
-                    },
-                )
+    program = draft.program
+    ending: dict[tuple[str, Instant], int] = {}
+    for lot in draft.lots:
+        key = program.currency_now(lot.currency), end_of(program, draft.idle, lot)
+        ending[key] = ending.get(key, 0) + lot.points
+    for name, currency in program.currencies.items():
+        for days in currency.expiry.notices if currency.expiry else ():
+            for (_, end), points in sorted(item for item in ending.items() if item[0][0] == name):
+                if 0 < end < NEVER and days_before(end, days, draft.tz) == at:
+                    draft.announce(
+                        "loyalty.points.expiring.v1",
+                        {
+                            "currency": name,
+                            "points": points,
+                            "expires_at": rfc3339(end),
+                            "days": days,
+                        },
+                    )

@@ -12,12 +12,14 @@ from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import MOMENTS, Tick
 from services.loyalty.domain.calendar import (
     HOUR,
+    IDLE,
     NEVER,
     Instant,
     add_months,
     local_date,
     midnight,
 )
+from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.periods import days_before
 from services.loyalty.domain.program import Gift, Program
 from services.loyalty.domain.tiers import period_end, would_fall
@@ -133,8 +135,10 @@ class _Search:
             at, end = lot.activates_at, lot.expires_at
             if self.after < at <= self.until:
                 self._meet(at, _ACTIVATION, lot.awaits)
+            if end == IDLE:
+                end = end_of(program, account.idle, lot)
             if 0 < end < NEVER:
-                ends[lot.currency, end] = None
+                ends[program.currency_now(lot.currency), end] = None
         for currency, end in ends:
             self._meet(end, _EXPIRY)
             terms = program.currencies.get(currency)
@@ -228,15 +232,8 @@ def _soonest(
             before = waiting.lapses_at
     if account.status == "unenrolled":
         return before
-    for lot in account.lots:
-        at, end = lot.activates_at, lot.expires_at
-        if after < at < before:
-            before = at
-        if 0 < end < NEVER:
-            terms = program.currencies.get(lot.currency)
-            expiry = terms.expiry if terms is not None else None
-            notices = expiry.notices if expiry is not None else ()
-            before = _ahead(end, notices, program.zone, after, before)
+    if account.lots:
+        before = _soonest_lot(program, account, after, before)
     if account.status not in ("active", "suspended"):
         return before
     before = _soonest_stamp(account, after, before) if account.cards else before
@@ -251,6 +248,21 @@ def _soonest(
         at = _occasion(gift, program.zone, account, born_on, after)
         if after < at < before:
             before = at
+    return before
+
+
+def _soonest_lot(program: Program, account: Account, after: Instant, before: Instant) -> Instant:
+    for lot in account.lots:
+        at, end = lot.activates_at, lot.expires_at
+        if after < at < before:
+            before = at
+        if end == IDLE:
+            end = end_of(program, account.idle, lot)
+        if 0 < end < NEVER:
+            terms = program.currencies.get(program.currency_now(lot.currency))
+            expiry = terms.expiry if terms is not None else None
+            notices = expiry.notices if expiry is not None else ()
+            before = _ahead(end, notices, program.zone, after, before)
     return before
 
 

@@ -107,6 +107,25 @@ def read_kind(text: str) -> str:
     return text
 
 
+def read_end(text: str) -> str:
+    """To what the end of points is rounded up: a word, a day of each year (``03-31``), or the one
+    day at whose end they expire (``2012-03-31``).
+    """
+    if text in ("exact", "end_of_month", "end_of_year"):
+        return text
+    try:
+        read = date.fromisoformat(text if len(text) > len("03-31") else f"2000-{text}")
+    except ValueError:
+        read = None
+    if read is None or read.isoformat()[-len(text) :] != text or len(text) not in (5, 10):
+        raise Misread(
+            f"{text!r} is no end of points",
+            "Write exact, end_of_month, end_of_year, a day of each year like 03-31, or one day "
+            "like 2012-03-31",
+        )
+    return text
+
+
 def read_measured(text: str) -> Measured:
     """What is counted by itself: ``orders``, ``engagements``, ``spend in GBP``."""
     if text in ("orders", "engagements"):

@@ -9,6 +9,8 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import (
+    IDLE,
+    NEVER,
     Instant,
     add_months,
     local_date,
@@ -145,6 +147,17 @@ def activation_at(pending: Pending, earned_at: Instant, tz: ZoneInfo) -> Instant
 
 def expiry_at(expiry: Expiry, counted_from: Instant, tz: ZoneInfo) -> Instant:
     """The exclusive end of points whose life is counted from an instant."""
+    if expiry.moved_by:
+        return IDLE
+    return _ends(expiry, counted_from, tz)
+
+
+def idle_at(expiry: Expiry, active_at: Instant, tz: ZoneInfo) -> Instant:
+    """The exclusive end of points that live for a span after an activity."""
+    return _ends(expiry, active_at, tz)
+
+
+def _ends(expiry: Expiry, counted_from: Instant, tz: ZoneInfo) -> Instant:
     day = local_date(counted_from, tz)
     on_midnight = midnight(day, tz) == counted_from
     return _expiry(day, on_midnight, expiry.after.months, expiry.after.days, expiry.at, tz)
@@ -157,7 +170,25 @@ def _expiry(day: date, on_midnight: bool, months: int, days: int, at: str, tz: Z
     last = add_months(day, months) + timedelta(days=days)
     if at == "end_of_year":
         return midnight(date(last.year + 1, 1, 1), tz)
-    return midnight(add_months(last.replace(day=1), 1), tz)
+    if at == "end_of_month":
+        return midnight(add_months(last.replace(day=1), 1), tz)
+    return _after_day(at, last, tz)
+
+
+def _after_day(at: str, last: date, tz: ZoneInfo) -> Instant:
+    """The end of the first such day of a year that is not before a date (29 February is the 28th in
+    common years), or of the one day: what comes after that one has no end.
+    """
+    if len(at) > len("03-31"):
+        only = date.fromisoformat(at)
+        return midnight(only + timedelta(days=1), tz) if last <= only else NEVER
+    fixed = (_day_of(at, year) for year in (last.year, last.year + 1))
+    return midnight(next(day for day in fixed if day >= last) + timedelta(days=1), tz)
+
+
+def _day_of(at: str, year: int) -> date:
+    leap = date.fromisoformat(f"2000-{at}")  # a leap year
+    return add_months(leap, 12 * (year - 2000))
 
 
 @lru_cache(maxsize=65536)

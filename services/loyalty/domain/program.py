@@ -40,16 +40,19 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """When points expire: a span after they were earned (or activated), rounded up to the end of a
-    month or year.
+    month, a year or a fixed day; or a span after the member's last activity.
 
-    ``at`` is ``exact`` (next local midnight), ``end_of_month`` or ``end_of_year``. ``notices`` are
-    days ahead.
+    ``at`` is ``exact`` (next local midnight), ``end_of_month``, ``end_of_year``, a day of each year
+    (``03-31``) or the one day at whose end they expire (``2012-03-31``). ``notices`` are days
+    ahead. ``moved_by`` names the kinds of activity after which the span begins anew for all points
+    of the currency; it is empty where each lot has an end of its own.
     """
 
     after: Span
     counted_from: str = "earned"
     at: str = "end_of_month"
     notices: tuple[int, ...] = ()
+    moved_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +431,8 @@ class Program:
     had and this one does not; ``capped`` holds the currencies that have a cap. ``returns`` is the
     return window: so long after a delivery, else a purchase, returns are to be expected.
     ``groups`` says of each group of rules which of them fires, ``best`` or ``first``; ``holds_out``
-    whether any rule, boost or card leaves members out.
+    whether any rule, boost or card leaves members out; ``idle`` the currencies whose points expire
+    when the member is not active.
     """
 
     name: str
@@ -456,6 +460,7 @@ class Program:
     groups: Mapping[str, str] = field(default_factory=dict)
     capped: frozenset[str] = field(init=False)
     holds_out: bool = field(init=False)
+    idle: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
@@ -465,6 +470,8 @@ class Program:
             or any(card.look.holdout for card in self.stamps)
         )
         object.__setattr__(self, "holds_out", leaves_out)
+        idle = (n for n, one in self.currencies.items() if one.expiry and one.expiry.moved_by)
+        object.__setattr__(self, "idle", tuple(idle))
 
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""

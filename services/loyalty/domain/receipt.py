@@ -65,7 +65,9 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The receipt of one order of one member; kept for ever.
 
     ``returned_unlined`` is the money given back without naming a line; ``version`` the programme
-    version that judged the purchase; ``seq`` the journal row that made it.
+    version that judged the purchase; ``seq`` the journal row that made it. ``moved`` says to which
+    end it moved the life of currencies that expire by inactivity, and ``withdrawn`` that it no
+    longer does, because all of it came back.
     """
 
     order: str
@@ -78,6 +80,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     returned_unlined: int = 0
     delivered_at: Instant = 0
     cancelled: bool = False
+    moved: dict[str, Instant] = {}
+    withdrawn: bool = False
 
 
 _encode = msgspec.json.Encoder().encode

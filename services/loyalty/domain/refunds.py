@@ -180,6 +180,8 @@ def _replace(
         receipt.returned_unlined if returned_unlined is None else returned_unlined,
         receipt.delivered_at,
         receipt.cancelled if cancelled is None else cancelled,
+        receipt.moved,
+        receipt.withdrawn,
     )
 
 
@@ -558,6 +560,8 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
         receipt.returned_unlined,
         draft.effective_at,
         receipt.cancelled,
+        receipt.moved,
+        receipt.withdrawn,
     )
 
 

@@ -16,6 +16,7 @@ from services.loyalty.domain.written import (
     DateRange,
     Days,
     Duration,
+    Ending,
     Factor,
     Given,
     Id,
@@ -127,15 +128,33 @@ class PendingSection(Section):
 
 
 class ExpiresSection(Section):
-    """When points expire."""
+    """When points expire. Give `after`, `inactive`, or a day as `at`."""
 
-    after: SomeDuration = _must("How long points live.", "12 months")
+    after: SomeDuration | None = _key(
+        "How long points live; with a day of each year as `at`, how long at least.", "12 months"
+    )
+    inactive: SomeDuration | None = _key(
+        "Instead of `after`: how long after the member's last activity all points of the currency "
+        "expire.",
+        "12 months",
+    )
+    moved_by: OneOrMore[Kind] | None = _key(
+        "With `inactive`: what counts as activity, besides enrolling: `purchase`, `redemption`, "
+        "`transfer`, `engagement`, or a kind of engagement. A purchase that comes back whole no "
+        "longer counts. Purchases and redemptions where it is left out.",
+        ["purchase", "redemption"],
+        ["purchase", "app.opened"],
+    )
     counted_from: Literal["earned", "activated"] = _key(
         "Whether life begins when points are earned or when they can first be spent.",
         default="earned",
     )
-    at: Literal["exact", "end_of_month", "end_of_year"] = _key(
-        "Rounds the end up: to the next local midnight, or the end of its month or year.",
+    at: Ending = _key(
+        "Rounds the end up: to the next local midnight, the end of its month or year, or of a day "
+        "of each year, as in `03-31`. Or names the one day at whose end points expire.",
+        "end_of_month",
+        "03-31",
+        "2012-03-31",
         default="end_of_month",
     )
     notice: OneOrMore[SomeDays] | None = _key(

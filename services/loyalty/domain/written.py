@@ -124,6 +124,16 @@ Given: TypeAlias = Annotated[
         pattern=rf"[1-9][0-9]*( per (full )?{_AMOUNT})?",
     ),
 ]
+Ending: TypeAlias = Annotated[
+    str,
+    _written(
+        notation.read_end,
+        "end_of_month",
+        "03-31",
+        "2012-03-31",
+        pattern="(exact|end_of_month|end_of_year|([0-9]{4}-)?[0-9]{2}-[0-9]{2})",
+    ),
+]
 Threshold: TypeAlias = Annotated[
     Amount | int,
     _written(

@@ -70,6 +70,7 @@ LOTS: Example = {
             "activates_at": None,
             "awaits_delivery_of": None,
             "expires_at": "2011-06-30T23:00:00Z",
+            "while_active": False,
         },
         {
             "currency": "points",
@@ -79,6 +80,7 @@ LOTS: Example = {
             "activates_at": "2011-06-07T23:00:00Z",
             "awaits_delivery_of": None,
             "expires_at": "2011-08-31T23:00:00Z",
+            "while_active": False,
         },
     ],
 }

@@ -162,6 +162,9 @@ class LotShown(Shown):
     expires_at: Moment | None = Field(
         description="When they expire; null if never, or if that counts from a delivery to come."
     )
+    while_active: bool = Field(
+        description="Whether they expire by inactivity, so that activity moves their end."
+    )
 
 
 class Lots(Shown):

@@ -9,8 +9,9 @@ import msgspec
 from services.loyalty.application.online import Issued, JournalPageItem
 from services.loyalty.application.queries import Seen
 from services.loyalty.domain.account import Account, Lot
-from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.periods import window_key
 from services.loyalty.domain.program import Level, Program, Reward, Tiers
 from services.loyalty.domain.tiers import Progress, level_now, period_end, progress
@@ -162,14 +163,14 @@ def lots(seen: Seen) -> models.Lots:
         as_of=rfc3339(seen.as_of),
         notice=notice(seen),
         lots=[
-            _lot(lot, currency)
+            _lot(seen, lot, currency)
             for lot in seen.account.lots
             if (currency := seen.program.currency_now(lot.currency)) in shown
         ],
     )
 
 
-def _lot(lot: Lot, currency: str) -> models.LotShown:
+def _lot(seen: Seen, lot: Lot, currency: str) -> models.LotShown:
     return models.LotShown(
         currency=currency,
         state="pending" if lot.activates_at else "available",
@@ -177,7 +178,8 @@ def _lot(lot: Lot, currency: str) -> models.LotShown:
         issued=lot.issued,
         activates_at=None if lot.awaits else moment(lot.activates_at),
         awaits_delivery_of=lot.awaits or None,
-        expires_at=moment(lot.expires_at),
+        expires_at=moment(end_of(seen.program, seen.account.idle, lot)),
+        while_active=lot.expires_at == IDLE,
     )
 
 

@@ -76,6 +76,7 @@ async def test_lots_say_when_points_expire(client: httpx.AsyncClient, member: st
         "activates_at": None,
         "awaits_delivery_of": None,
         "expires_at": "2011-04-30T23:00:00Z",
+        "while_active": False,
     }
 
 

@@ -10,8 +10,8 @@ import os
 from setuptools import setup
 
 NAMES = """
-    accrual basket calendar chain decide draft earning ledger lots membership moments occasion
-    periods program purchases refunds refusal shares spending status ticks tiers
+    accrual basket calendar catalogue chain counters decide draft earning ledger lots membership
+    moments occasion periods program purchases refunds refusal shares spending status ticks tiers
 """
 HOT = [
     *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),

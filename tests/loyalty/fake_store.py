@@ -6,7 +6,7 @@ text, and it never waits: :func:`settled` runs a use case to its end without an 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,7 +14,13 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, TypeVar
 
-from services.loyalty.application.store import AlreadyRecorded, Loaded, Recording, Write
+from services.loyalty.application.store import (
+    AlreadyRecorded,
+    Loaded,
+    Overdrawn,
+    Recording,
+    Write,
+)
 from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
@@ -77,6 +83,8 @@ class FakeStore:
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
     locks: dict[str, FakeSession] = field(default_factory=dict)
+    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Cap and used, by name."""
 
     def account(self, member: str) -> Account:
         """The working state as it is stored."""
@@ -116,7 +124,23 @@ class FakeStore:
         for member, seq in rows.unparked:
             del self.parked[member, seq]
         self.rewards += rows.issued_reward
+        self.counters |= self.moved(rows)
         self._profiles(rows)
+
+    def moved(self, rows: Rows) -> dict[str, tuple[int, int]]:
+        """Shared counters as rows leave them.
+
+        Raises:
+            Overdrawn: that is more than there is.
+        """
+        moved = {}
+        for key, taken, cap in rows.counter:
+            used = self.counters.get(key, (0, 0))[1] + taken
+            held = cap if taken > 0 else max(cap, used)
+            if not 0 <= used <= held:
+                raise Overdrawn(key)
+            moved[key] = held, used
+        return moved
 
     def _profiles(self, rows: Rows) -> None:
         for member, born_on, set_at, language in rows.profile:
@@ -137,6 +161,7 @@ class _Remembered:
         self.rows = Rows()
         self.versions = self.rows.versions
         self.forget = self.rows.forget
+        self.granted = self.rows.granted
         self.decisions = decisions
 
     def add(self, write: Write) -> None:
@@ -217,6 +242,10 @@ class FakeSession:
             if key[0] in members
         }
 
+    async def load_counters(self, keys: Collection[str], *, lock: bool = False) -> dict[str, int]:
+        assert not lock or self._staged is not None, "locks live as long as their transaction"
+        return {key: self.store.counters.get(key, (0, 0))[1] for key in keys}
+
     async def find_recorded(
         self, events: Sequence[tuple[str, bytes]]
     ) -> dict[tuple[str, bytes], bytes]:
@@ -278,6 +307,8 @@ class FakeSession:
         orders = {(member, order) for member, order, _ in rows.new_receipt}
         if new & self.store.recorded.keys() or orders & self.store.receipts.keys():
             raise AlreadyRecorded
+        rows.sum_grants()
+        self.store.moved(rows)
         self._staged.append(rows)
 
 

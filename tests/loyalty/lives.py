@@ -30,6 +30,7 @@ from services.loyalty.domain.calendar import DAY
 from services.loyalty.domain.program import (
     Boost,
     Boosts,
+    Budget,
     Cap,
     Currency,
     Expiry,
@@ -74,6 +75,20 @@ _RULES = (
     ),
     rule("loyal", give={"points": 7}, on_refund="keep", filter=Filter(tier=frozenset({"silver"}))),
     rule("some", give={"points": rate(3)}, limit=Limit("week", points=900), on_refund="prorate"),
+    rule(
+        "spree",
+        give={"points": 90, "coins": rate(1, 500)},
+        budget=Budget("points", 700),
+        on_refund="prorate",
+        valid_until=START + 80 * DAY,
+    ),
+    rule(
+        "quick",
+        give={"points": rate(1, 900)},
+        budget=Budget("points", 400, partial=False),
+        min_spend={"GBP": 90_00},
+        on_refund="revoke",
+    ),
     rule("vips", give={"points": 30}, filter=Filter(segment=frozenset({"vip"}))),
     rule("steps", give={"points": {"GBP": Rate(20, 150_00, "GBP", full=True)}}, on_refund="revoke"),
     rule("small", give={"points": 9}, max_spend={"GBP": 300_00}, group="offers"),
@@ -132,7 +147,20 @@ _MORE: dict[str, Any] = {
         Gift("anniversary", "anniversary", {"points": 100, "status": 60}),
     ),
     "caps": (Cap("points", 4000, "purchase"), Cap("points", 9000, "month")),
-    "rewards": {"five": Reward("five", 500, "points"), "sweet": Reward("sweet", 40, "coins")},
+    "rewards": {
+        "five": Reward("five", 500, "points"),
+        "sweet": Reward("sweet", 40, "coins", stock=3, limit=Limit("month", times=2)),
+        "card": Reward("card", gift_only=True, stock=1),
+        "rare": Reward(
+            "rare",
+            10,
+            "points",
+            tier=frozenset({"silver", "gold"}),
+            segment=frozenset({"vip"}),
+            stock=2,
+            valid_until=START + 100 * DAY,
+        ),
+    },
     "groups": {"offers": "best"},
     "transfers": True,
     "wait": Span(days=20),
@@ -311,7 +339,9 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
     purchases(),
     returns,
     st.just(Engaged("product.reviewed")),
-    st.builds(RedemptionRequested, st.just("r"), st.sampled_from(["five", "sweet", "none"])),
+    st.builds(
+        RedemptionRequested, st.just("r"), st.sampled_from(["five", "sweet", "rare", "none"])
+    ),
     st.builds(
         Adjusted,
         st.sampled_from(["points", "coins"]),

@@ -24,6 +24,13 @@ _encode = msgspec.json.Encoder().encode
 _facts = msgspec.json.Decoder(Facts).decode
 
 
+class _Granted(msgspec.Struct):
+    grants: dict[str, int] = {}
+
+
+_trace = msgspec.json.Decoder(_Granted).decode
+
+
 class Auditor:
     """Keeps books of its own from ledger entries alone, and compares after each step."""
 
@@ -34,6 +41,8 @@ class Auditor:
         self._posted = 0
         self._clocks: dict[str, tuple[int, Instant, Instant]] = {}
         self._journaled = 0
+        self._counted = 0
+        self._granted: dict[str, int] = {}
 
     def check(self) -> None:
         """Raises AssertionError where the books do not say what they must."""
@@ -43,6 +52,18 @@ class Auditor:
             self._check_member(member)
         for (member, _), doc in self.store.receipts.items():
             _check_receipt(member, decode_receipt(doc))
+        self._check_counters()
+
+    def _check_counters(self) -> None:
+        """What is used of a shared counter is what the journal says was taken from it."""
+        for row in list(self.store.journal.values())[self._counted :]:
+            for key, taken in _trace(row[16]).grants.items():
+                self._granted[key] = self._granted.get(key, 0) + taken
+        self._counted = len(self.store.journal)
+        for key in self.store.counters.keys() | self._granted.keys():
+            cap, used = self.store.counters.get(key, (0, 0))
+            assert used == self._granted.get(key, 0), key
+            assert 0 <= used <= cap, key
 
     def in_transit(self, currency: str) -> int:
         """Points on their way between members."""

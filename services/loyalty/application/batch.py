@@ -16,7 +16,7 @@ from msgspec import structs
 
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
-from services.loyalty.domain import refunds, stamps, tier_periods
+from services.loyalty.domain import counters, refunds, stamps, tier_periods
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
@@ -26,12 +26,14 @@ from services.loyalty.domain.activity import (
     Enrolled,
     Lapsed,
     Purchased,
+    RedemptionRequested,
     Resumed,
     Stuck,
     Tick,
     Unstuck,
 )
 from services.loyalty.domain.calendar import Instant, local_date
+from services.loyalty.domain.catalogue import redemption_key
 from services.loyalty.domain.decide import decide, effective_at
 from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
 from services.loyalty.domain.earning import cap_key, limit_key
@@ -72,6 +74,8 @@ class Reads:
     levels: dict[tuple[str, Instant], str] = field(default_factory=dict)
     parked: dict[tuple[str, int], tuple[AnyBody, Instant]] = field(default_factory=dict)
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    """What is used of shared counters, by name, the batch's own grants included."""
 
 
 class _Desk:
@@ -123,6 +127,7 @@ class Batch:
         self._now = now
         self._desks = {member: _Desk(loaded) for member, loaded in accounts.items()}
         self._reads = reads
+        self._caps = programs.caps(now)
 
     # What happens -----------------------------------------------------------------------------
 
@@ -175,6 +180,7 @@ class Batch:
     def reach(self, now: Instant) -> None:
         """Time goes on: what is decided from here on is recorded at ``now``."""
         self._now = now
+        self._caps = self._programs.caps(now)
 
     def account(self, member: str) -> Account:
         """The working state of a member as decided so far."""
@@ -197,7 +203,7 @@ class Batch:
         if not desk.decided and not raise_due:
             return None
         due = self._due_at(desk) if raise_due else self._lowered_due(desk)
-        return Write(desk.loaded, desk.account, due, desk.decided, desk.profile)
+        return Write(desk.loaded, desk.account, due, desk.decided, desk.profile, self._caps)
 
     def _now_recorded(self, activity: Activity) -> Activity:
         return Activity(
@@ -249,6 +255,9 @@ class Batch:
             )
         for key, value in decision.history.items():
             reads.history[member, key] = value
+        for key, granted in decision.grants.items():
+            if key in reads.counters:  # else nobody in this batch may take from it
+                reads.counters[key] += granted
         if decision.waits:
             reads.parked[member, decision.account.seq] = (
                 decision.activity.body,
@@ -261,8 +270,11 @@ class Batch:
         receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
         held_out = member if program.holds_out and isinstance(body, _EARNING) else ""
+        allowances = self._allowances(program, body, receipt) if program.counters else {}
         if receipt is None and not late:
-            return Facts(member=held_out) if held_out else NO_FACTS
+            if held_out or allowances:
+                return Facts(member=held_out, allowances=allowances)
+            return NO_FACTS
         lots: dict[str, LotTotals] = {}
         history: dict[str, list[int]] = {}
         if receipt is not None and not isinstance(body, Purchased):
@@ -278,7 +290,15 @@ class Batch:
             if value is not None:
                 history[key] = value
         level = self._level_then(desk, occurred_at) if late else None
-        return Facts(receipt, lots, history, level, member=held_out)
+        return Facts(receipt, lots, history, level, member=held_out, allowances=allowances)
+
+    def _allowances(
+        self, program: Program, body: AnyBody, receipt: Receipt | None
+    ) -> dict[str, int]:
+        """What is left of the shared counters from which an activity may take."""
+        caps, used = self._caps, self._reads.counters
+        keys = counters.offered(program, body, receipt)
+        return {key: max(0, caps[key] - used[key]) for key in keys}
 
     def _receipt(self, desk: _Desk, order: str) -> Receipt | None:
         """The receipt of an order as decided so far."""
@@ -328,11 +348,13 @@ class Batch:
         assert isinstance(body, Tick)
         if order_of(body):
             return self._facts(desk, self._programs.at(body.at), body, body.at)
+        program = self._programs.at(body.at)
+        allowances = self._allowances(program, body, None)
         if body.moment == "occasion" and body.name == "birthday" and desk.born_set_at:
-            tz = self._programs.at(body.at).zone
+            tz = program.zone
             days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)
-            return Facts(birthday_set_days=max(0, days.days))
-        return NO_FACTS
+            return Facts(birthday_set_days=max(0, days.days), allowances=allowances)
+        return Facts(allowances=allowances) if allowances else NO_FACTS
 
     def _release(self, desk: _Desk, body: AnyBody, decision: Decision) -> None:
         """Decides the parked activities for which this one was the cause, in the order in which
@@ -414,7 +436,11 @@ def history_keys(
     if receipt is not None and not isinstance(body, Purchased):
         keys += [key for key in stamps.counters_of(account) if key not in account.counters]
         for posting in (*receipt.postings, *stamps.postings_of(account)):
-            keys += [key for key, _, _ in posting.counters if key not in account.counters]
+            keys += [
+                key
+                for key, _, _ in posting.counters
+                if key not in account.counters and not counters.is_budget(key)
+            ]
             if posting.window and posting.window not in account.windows.get(posting.currency, {}):
                 keys.append(f"window:{posting.currency}/{posting.window}")
     if occurred_at < account.as_of and account.enrolled_at:
@@ -425,9 +451,12 @@ def history_keys(
 def _late_keys(
     program: Program, account: Account, body: AnyBody, occurred_at: Instant
 ) -> Iterable[str]:
+    day = local_date(occurred_at, program.zone)
+    if isinstance(body, RedemptionRequested):
+        reward = program.rewards.get(body.reward)
+        return [] if reward is None or reward.limit is None else [redemption_key(reward, day)]
     if not isinstance(body, Purchased | Amended | Engaged):
         return []
-    day = local_date(occurred_at, program.zone)
     keys = [
         limit_key(rule.id, rule.limit, day)
         for rule in program.rules

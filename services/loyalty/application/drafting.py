@@ -8,7 +8,7 @@ draft.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -192,7 +192,8 @@ class _Past:
     def __init__(self, member: str) -> None:
         self.member = member
         self.account = Account()
-        self.reads = Reads()
+        # What is shared by all is offered to each as if nobody else took any of it.
+        self.reads = Reads(counters=defaultdict(int))
         self.levels: list[tuple[Instant, str]] = []
 
     @property

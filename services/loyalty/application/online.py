@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.loyalty.application.api_keys import ApiKey
@@ -73,12 +73,14 @@ class Snapshot:
     """What one SELECT saw of a member.
 
     ``loaded`` is None where there is no account; ``reply`` is what was answered to the idempotency
-    key asked for, or None; ``program_version`` the greatest published, 0 before the first.
+    key asked for, or None; ``program_version`` the greatest published, 0 before the first;
+    ``counters`` what is used of the shared counters asked for.
     """
 
     loaded: Loaded | None
     reply: Reply | None
     program_version: int
+    counters: dict[str, int] = field(default_factory=dict)
 
 
 class Unreachable(Exception):
@@ -88,15 +90,19 @@ class Unreachable(Exception):
 class OnlineSession(Session, Protocol):
     """A session that can also read and record one account without a lock, and publish."""
 
-    async def read_one(self, member: str, key_digest: bytes | None = None) -> Snapshot:
-        """The member's account and the answer to an idempotency key, all from one SELECT."""
+    async def read_one(
+        self, member: str, key_digest: bytes | None = None, counters: Sequence[str] = ()
+    ) -> Snapshot:
+        """The member's account, the answer to an idempotency key and shared counters, all from one
+        SELECT.
+        """
         ...
 
     async def write_one(self, write: Write, key_digest: bytes, reply: Reply) -> bool:
         """Records one account's Decisions and the reply in one statement.
 
-        False: the account moved on since it was read, or the idempotency key was taken; nothing was
-        written, so read and decide again.
+        False: the account moved on since it was read, the idempotency key was taken, or too little
+        is left of a shared counter; nothing was written, so read and decide again.
 
         Raises:
             AlreadyRecorded: an event of the Write is in the journal.

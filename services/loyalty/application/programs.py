@@ -5,7 +5,7 @@ they hold.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from services.loyalty.application.store import Session
 from services.loyalty.domain.calendar import Instant
@@ -26,6 +26,7 @@ class Programs:
     def __init__(self, versions: Sequence[Program] = ()) -> None:
         self._versions: list[Program] = []
         self._starts: list[Instant] = []
+        self._caps: list[Mapping[str, int]] = []
         for program in versions:
             self.add(program)
 
@@ -34,6 +35,8 @@ class Programs:
         assert not self._starts or program.holds_from > self._starts[-1]
         self._versions.append(program)
         self._starts.append(program.holds_from)
+        before = self._caps[-1] if self._caps else {}
+        self._caps.append({**before, **program.counters} if program.counters else before)
 
     async def refresh(self, session: Session) -> None:
         """Compiles the versions published since the last look."""
@@ -59,6 +62,23 @@ class Programs:
         if not self._versions:
             raise NoProgram
         return self._versions[max(0, bisect_right(self._starts, instant) - 1)]
+
+    def caps(self, now: Instant) -> Mapping[str, int]:
+        """The caps of shared counters that hold now: each by the last version that has it.
+
+        So a budget or a stock is one number for all, whichever version judges an activity.
+        """
+        return self._caps[max(0, bisect_right(self._starts, now) - 1)] if self._caps else {}
+
+    @property
+    def counting(self) -> bool:
+        """Whether any version has shared counters."""
+        return bool(self._caps and self._caps[-1])
+
+    @property
+    def gift_stock(self) -> set[str]:
+        """The stock of all rewards that any version gives on an occasion."""
+        return {key for program in self._versions for key in program.gift_stock}
 
     def spans(self, after: Instant, until: Instant) -> list[tuple[Program, Instant, Instant]]:
         """Versions with the part of ``(after, until]`` in which each holds, earliest first."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from services.loyalty.application.batch import Batch, Reads
 from services.loyalty.application.clock import Clock
@@ -12,8 +13,11 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import read_facts
 from services.loyalty.application.store import Loaded, Session
 from services.loyalty.domain.account import Account
+from services.loyalty.domain.activity import Activity, RedemptionRequested
 from services.loyalty.domain.calendar import Instant
-from services.loyalty.domain.program import Program
+from services.loyalty.domain.decide import decide
+from services.loyalty.domain.decision import Facts
+from services.loyalty.domain.program import Program, Reward
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,8 @@ class Seen:
     """A member as of an instant, judged by the programme version that holds then.
 
     Where a due moment fails (``stuck``), the account is as it was before that moment, and ``as_of``
-    is the time of its last journal row.
+    is the time of its last journal row. ``left`` is the stock that is left, by its counter, where
+    that was asked for.
     """
 
     member: str
@@ -29,9 +34,12 @@ class Seen:
     program: Program
     as_of: Instant
     stuck: bool
+    left: Mapping[str, int] = field(default_factory=dict)
 
 
-async def see(store: OnlineStore, programs: Programs, clock: Clock, member: str) -> Seen | None:
+async def see(
+    store: OnlineStore, programs: Programs, clock: Clock, member: str, *, stock: bool = False
+) -> Seen | None:
     """The member as of now, with nothing changed; None where there is no such account.
 
     Raises:
@@ -44,7 +52,30 @@ async def see(store: OnlineStore, programs: Programs, clock: Clock, member: str)
         await refresh(session, programs, snapshot.program_version)
         now = await clock.now(session)
         reads = await due_facts(session, programs, now, snapshot.loaded)
-    return caught_up(programs, now, snapshot.loaded, reads)
+        left = await stock_left(session, programs, now) if stock else {}
+    return replace(caught_up(programs, now, snapshot.loaded, reads), left=left)
+
+
+async def stock_left(session: Session, programs: Programs, now: Instant) -> Mapping[str, int]:
+    """What is left of each shared counter of the version that holds now."""
+    keys, caps = programs.at(now).counters, programs.caps(now)
+    used = await session.load_counters(keys) if keys else {}
+    return {key: max(0, caps[key] - used[key]) for key in keys}
+
+
+def why_not(seen: Seen, reward: Reward) -> Sequence[Mapping[str, Any]]:
+    """All reasons why the member cannot redeem a reward now, none where nothing stands against it:
+    what `decide` would say, with nothing changed.
+    """
+    if seen.stuck:
+        return [{"code": "account_stuck"}]
+    activity = Activity(RedemptionRequested("", reward.id), seen.as_of, seen.as_of)
+    facts = Facts(allowances=dict(seen.left))
+    decision = decide(seen.program, seen.account, activity, facts)
+    if decision.outcome == "accepted":
+        return []
+    reasons: Sequence[Mapping[str, Any]] = decision.details.get("reasons", ())
+    return reasons or [{"code": decision.reason, **decision.details}]
 
 
 def caught_up(programs: Programs, now: Instant, loaded: Loaded, reads: Reads) -> Seen:

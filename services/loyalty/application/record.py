@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from services.loyalty.application.batch import (
     Batch,
@@ -24,11 +24,12 @@ from services.loyalty.application.store import (
     AlreadyRecorded,
     Incoming,
     Loaded,
+    Overdrawn,
     Recording,
     Session,
     Write,
 )
-from services.loyalty.domain import refunds, stamps
+from services.loyalty.domain import counters, refunds, stamps
 from services.loyalty.domain.activity import Purchased, Tick
 from services.loyalty.domain.calendar import Instant
 
@@ -36,6 +37,7 @@ MAX_ATTEMPTS = 20
 ASK_FOR_BATCHES = 50
 """So many batches after one that hit a duplicate, a lane asks for duplicates before it decides."""
 
+_Done = TypeVar("_Done")
 Fence = Callable[[list[Outcome]], Awaitable[None]]
 
 
@@ -73,13 +75,16 @@ async def record_batch(
         NoProgram: nothing is published yet. Contended: others changed the same accounts every time.
     """
     habits = habits or Habits()
+    lock = False
     for _ in range(MAX_ATTEMPTS):
         try:
             outcomes = await _attempt(
-                session, programs, clock, incoming, fence, ask=habits.ask_for > 0
+                session, programs, clock, incoming, fence, ask=habits.ask_for > 0, lock=lock
             )
         except AlreadyRecorded:
             habits.ask_for = ASK_FOR_BATCHES
+        except Overdrawn:
+            lock = True
         except _ProgramPublished:
             await programs.refresh(session)
         else:
@@ -98,7 +103,11 @@ async def _attempt(
     fence: Fence | None,
     *,
     ask: bool,
+    lock: bool,
 ) -> list[Outcome]:
+    """With ``lock``, all is decided inside the transaction, where nobody else takes from the shared
+    counters: so whatever is left of them is enough.
+    """
     if not programs.latest:
         await programs.refresh(session)
     now = await clock.now(session)
@@ -114,17 +123,19 @@ async def _attempt(
             raise _ProgramPublished
         read = recording.versions
         versions = await session.lock_accounts(list(read))
-        lost = {member for member, version in read.items() if versions.get(member) != version}
+        lost = {
+            member for member, version in read.items() if lock or versions.get(member) != version
+        }
         if lost:
             recording.forget(lost)
             await _decide_again(
-                session, programs, now, incoming, lost, outcomes, recorded, recording
+                session, programs, now, incoming, lost, outcomes, recorded, recording, lock=lock
             )
         await session.record(recording)
     return outcomes
 
 
-async def _decide_again(
+async def _decide_again(  # noqa: PLR0913 - all that an attempt holds
     session: Session,
     programs: Programs,
     now: Instant,
@@ -133,6 +144,8 @@ async def _decide_again(
     outcomes: list[Outcome],
     recorded: Mapping[tuple[str, bytes], bytes],
     recording: Recording,
+    *,
+    lock: bool,
 ) -> None:
     """Reads and decides the accounts again that somebody changed; they are locked now, so this
     settles it.
@@ -140,7 +153,10 @@ async def _decide_again(
     places = [place for place, item in enumerate(incoming) if item.member in lost]
     again = [incoming[place] for place in places]
     accounts = await session.load_accounts(sorted(lost))
-    reads = await _read(session, programs, now, again, accounts, recorded, ask=True)
+    reads = await _read(session, programs, now, again, accounts, recorded, ask=True, lock=lock)
+    for key, granted in recording.granted().items():
+        if key in reads.counters:
+            reads.counters[key] += granted
     new = _decide(Batch(programs, now, accounts, reads), again, recording)
     for place, outcome in zip(places, new, strict=True):
         outcomes[place] = outcome
@@ -171,12 +187,13 @@ async def _read(
     recorded: Mapping[tuple[str, bytes], bytes],
     *,
     ask: bool,
+    lock: bool = False,
 ) -> Reads:
     """Reads what decisions need. An order is taken to be new, as ids are, unless ``ask`` says to
     look: the unique key of its receipt finds out, and the batch is redone.
     """
     looked_up = incoming if ask else [item for item in incoming if not _is_purchase(item)]
-    reads = await read_facts(session, programs, now, accounts, incoming, looked_up)
+    reads = await read_facts(session, programs, now, accounts, incoming, looked_up, lock=lock)
     reads.recorded.update(recorded)
     return reads
 
@@ -206,9 +223,12 @@ async def read_facts(
     accounts: Mapping[str, Loaded],
     incoming: Sequence[Incoming] = (),
     looked_up: Sequence[Incoming] | None = None,
+    *,
+    lock: bool = False,
 ) -> Reads:
     """Reads all that the decisions about these messages may need beside the accounts, in one query
-    per table. ``looked_up`` are those whose orders' receipts are read, by default all.
+    per table. ``looked_up`` are those whose orders' receipts are read, by default all; with
+    ``lock``, shared counters are ours until the transaction ends.
     """
     reads = Reads()
     waiting = [member for member, loaded in accounts.items() if loaded.account.waiting]
@@ -224,7 +244,29 @@ async def read_facts(
         reads.history = await session.load_history(history)
     if levels:
         reads.levels = await session.load_levels(levels)
+    if programs.counting:
+        keys = _shared(programs, now, incoming, reads)
+        if keys:
+            reads.counters = await session.load_counters(keys, lock=lock)
     return reads
+
+
+def _shared(
+    programs: Programs, now: Instant, incoming: Iterable[Incoming], reads: Reads
+) -> set[str]:
+    """The shared counters from which these messages, or due moments, may take."""
+    keys = programs.gift_stock
+    bodies = [(item.member, item.activity.body, item.activity.occurred_at) for item in incoming]
+    bodies += [(member, body, at) for (member, _), (body, at) in reads.parked.items()]
+    for member, body, occurred_at in bodies:
+        program = programs.at(min(occurred_at, now))
+        if program.counters:
+            order = order_of(body)
+            receipt = reads.receipts.get((member, order)) if order else None
+            keys.update(counters.offered(program, body, None))
+            if receipt is not None:
+                keys.update(counters.offered(program, body, receipt))
+    return keys
 
 
 def _is_purchase(item: Incoming) -> bool:
@@ -305,6 +347,24 @@ async def catch_up_due(
     if not programs.latest:
         await programs.refresh(session)
     now = await clock.now(session)
+    return await _until_it_fits(lambda: _catch_up_due(session, programs, now, until, limit))
+
+
+async def _until_it_fits(attempt: Callable[[], Awaitable[_Done]]) -> _Done:
+    """What is decided inside its transaction can only be short of a shared counter from which
+    nobody had ever taken, so that there was no row to lock.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            return await attempt()
+        except Overdrawn:
+            continue
+    raise Contended(f"shared counters were short {MAX_ATTEMPTS} times")
+
+
+async def _catch_up_due(
+    session: Session, programs: Programs, now: Instant, until: Instant, limit: int
+) -> int:
     async with session.transaction():
         accounts = await session.lock_due(min(until, now), limit)
         if await session.latest_program_version() != programs.latest:
@@ -313,7 +373,7 @@ async def catch_up_due(
             raise NoProgram
         if not accounts:
             return 0
-        reads = await read_facts(session, programs, now, accounts)
+        reads = await read_facts(session, programs, now, accounts, lock=True)
         batch = Batch(programs, now, accounts, reads)
         for member in accounts:
             batch.catch_up(member, min(until, now))
@@ -337,10 +397,14 @@ async def retry_tick(session: Session, programs: Programs, clock: Clock, member:
     """
     await programs.refresh(session)
     now = await clock.now(session)
+    return await _until_it_fits(lambda: _retry_tick(session, programs, now, member))
+
+
+async def _retry_tick(session: Session, programs: Programs, now: Instant, member: str) -> Outcome:
     async with session.transaction():
         await session.lock_accounts([member])
         accounts = await session.load_accounts([member])
-        reads = await read_facts(session, programs, now, accounts)
+        reads = await read_facts(session, programs, now, accounts, lock=True)
         batch = Batch(programs, now, accounts, reads)
         decision = batch.retry_tick(member)
         await record_writes(session, batch.writes())

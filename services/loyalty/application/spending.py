@@ -6,7 +6,7 @@ another writer changed the account meanwhile, all of it is done anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.loyalty.application.batch import Batch
@@ -17,6 +17,7 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.application.queries import due_facts, refresh
 from services.loyalty.application.record import Contended
 from services.loyalty.application.store import AlreadyRecorded, Incoming, Loaded, Write
+from services.loyalty.domain import counters
 from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.program import Program
@@ -86,7 +87,9 @@ async def answer_once(
     """
     async with store.session() as session:
         for _ in range(attempts):
-            snapshot = await session.read_one(request.member, request.key_digest)
+            snapshot = await session.read_one(
+                request.member, request.key_digest, counters.asked_for(request.body)
+            )
             if snapshot.reply is not None:
                 return _same(snapshot.reply, request), True
             reply = await _answer(session, programs, clock, request, snapshot, render)
@@ -113,7 +116,9 @@ async def _answer(
     if snapshot.loaded is None:
         raise UnknownMember
     await refresh(session, programs, snapshot.program_version)
-    write, asked = await _decide(session, programs, clock, request, snapshot.loaded)
+    write, asked = await _decide(
+        session, programs, clock, request, snapshot.loaded, snapshot.counters
+    )
     reply = Reply(request.request_digest, *render(asked))
     try:
         written = await session.write_one(write, request.key_digest, reply)
@@ -123,10 +128,16 @@ async def _answer(
 
 
 async def _decide(
-    session: OnlineSession, programs: Programs, clock: Clock, request: Request, loaded: Loaded
+    session: OnlineSession,
+    programs: Programs,
+    clock: Clock,
+    request: Request,
+    loaded: Loaded,
+    used: Mapping[str, int],
 ) -> tuple[Write, Asked]:
     now = await clock.now(session)
     reads = await due_facts(session, programs, now, loaded)
+    reads.counters.update(used)
     batch = Batch(programs, now, {loaded.member: loaded}, reads)
     outcome = batch.decide(_incoming(request, now))
     if batch.account(loaded.member).status == "stuck":

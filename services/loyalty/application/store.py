@@ -5,7 +5,7 @@ The use cases know only this protocol; :mod:`services.loyalty.db` implements it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date
@@ -81,7 +81,7 @@ class Decided(msgspec.Struct, frozen=True):
 @dataclass(slots=True)
 class Write:
     """All that one transaction records for one account: its Decisions in order and the state after
-    the last.
+    the last. ``caps`` are those of the shared counters, under which grants were made.
     """
 
     loaded: Loaded
@@ -89,6 +89,7 @@ class Write:
     due_at: Instant | None
     decided: list[Decided] = field(default_factory=list)
     profile: ProfilePatch | None = None
+    caps: Mapping[str, int] = field(default_factory=dict)
 
 
 class Recording(Protocol):
@@ -111,6 +112,10 @@ class Recording(Protocol):
 
     def forget(self, members: Collection[str]) -> None:
         """Strikes out what was written down of these members."""
+        ...
+
+    def granted(self) -> dict[str, int]:
+        """What is written down of grants, by shared counter."""
         ...
 
 
@@ -161,6 +166,14 @@ class Session(Protocol):
         """Parked bodies and when they occurred, by (member, seq)."""
         ...
 
+    async def load_counters(self, keys: Collection[str], *, lock: bool = False) -> dict[str, int]:
+        """What is used of shared counters; of one that nobody has taken from yet, nothing.
+
+        With ``lock``, nobody else takes from them until the transaction ends: in the order of their
+        names, and after all accounts.
+        """
+        ...
+
     async def find_recorded(
         self, events: Sequence[tuple[str, bytes]]
     ) -> dict[tuple[str, bytes], bytes]:
@@ -201,6 +214,7 @@ class Session(Protocol):
         Raises:
             AlreadyRecorded: a unique key of the journal refused an event that was recorded
             meanwhile.
+            Overdrawn: there is less left of a shared counter than was granted.
         """
         ...
 
@@ -209,3 +223,7 @@ class AlreadyRecorded(Exception):
     """An event of the batch is in the journal already: ask :meth:`Session.find_recorded` and redo
     the batch.
     """
+
+
+class Overdrawn(Exception):
+    """Others took from a shared counter meanwhile, and too little is left: decide again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
@@ -75,10 +75,14 @@ _INSERT_VERSION = """
 class PgOnlineSession(PgSession):
     """:class:`~services.loyalty.application.online.OnlineSession` on one connection."""
 
-    async def read_one(self, member: str, key_digest: bytes | None = None) -> Snapshot:
-        seen = await single.read_one(self.connection, member, idempotency_key_digest=key_digest)
+    async def read_one(
+        self, member: str, key_digest: bytes | None = None, counters: Sequence[str] = ()
+    ) -> Snapshot:
+        seen = await single.read_one(
+            self.connection, member, idempotency_key_digest=key_digest, counters=counters
+        )
         reply = Reply(*seen.answer[1:]) if seen.answer else None
-        return Snapshot(seen.loaded, reply, seen.program_version)
+        return Snapshot(seen.loaded, reply, seen.program_version, seen.counters)
 
     async def write_one(self, write: Write, key_digest: bytes, reply: Reply) -> bool:
         answer = single.Answer(key_digest, reply.request_digest, reply.status, reply.body)

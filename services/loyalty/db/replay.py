@@ -31,7 +31,7 @@ from services.loyalty.db.folding import (
     total_of,
 )
 from services.loyalty.db.journal import COLUMNS, journal_row
-from services.loyalty.db.replayed import SECOND, Difference, Replayed, differing
+from services.loyalty.db.replayed import SECOND, Difference, Replayed, differing, differing_counters
 from services.loyalty.db.rows import Row, Rows, rows_of
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.document import parse_program
@@ -74,6 +74,10 @@ async def replay(
             whole.add(part)
             if progress:
                 progress(whole.activities, total)
+        if member is None:
+            used = await PgSession(keeper).all_counters()
+            whole.add(Replayed(wrong=differing_counters(whole.granted, used)))
+            whole.compared["counter"] = len(used)
     return whole
 
 
@@ -143,6 +147,7 @@ async def _compared(
             part.wrong.append(why)
             writes.append(unfoldable.write)
     rows = rows_of(writes)
+    part.granted = rows.granted()
     part.wrong += _rewritten(members, writes, rows)
     part.compared["journal"] = len(rows.journal)
     last_seqs = {member: records[-1][1] for member, records in members}

@@ -38,6 +38,7 @@ _ORDER = (
     "history",
     "parked",
     "account",
+    "counter",
 )
 
 
@@ -58,10 +59,8 @@ class Difference:
 
     def __str__(self) -> str:
         where = f"{self.table}.{self.column}" if self.column else self.table
-        return (
-            f"member {self.member}, seq {self.seq}, {where}:"
-            f" expected {_shown(self.expected)}, found {_shown(self.found)}"
-        )
+        whose = f"member {self.member}, seq {self.seq}" if self.member else "all members"
+        return f"{whose}, {where}: expected {_shown(self.expected)}, found {_shown(self.found)}"
 
 
 @dataclass(slots=True)
@@ -71,6 +70,7 @@ class Replayed:
     Attributes:
         compared: rows that were compared, by table.
         relayed: events made anew that were published already, so that there is nothing to compare.
+        granted: by shared counter, what was taken from it.
         wrong: the first differences, in the order of members, seqs and tables.
     """
 
@@ -78,6 +78,7 @@ class Replayed:
     activities: int = 0
     compared: dict[str, int] = field(default_factory=dict)
     relayed: int = 0
+    granted: dict[str, int] = field(default_factory=dict)
     wrong: list[Difference] = field(default_factory=list)
 
     @property
@@ -97,6 +98,8 @@ class Replayed:
         self.relayed += part.relayed
         for table, count in part.compared.items():
             self.compared[table] = self.compared.get(table, 0) + count
+        for key, taken in part.granted.items():
+            self.granted[key] = self.granted.get(key, 0) + taken
         self.wrong = sorted([*self.wrong, *part.wrong], key=_place)[:KEPT]
 
 
@@ -211,6 +214,15 @@ SECOND: tuple[Second, ...] = (
         only=f"(seq > 0 OR head <> '\\x{GENESIS.hex()}' OR state <> '{_EMPTY}')",
     ),
 )
+
+
+def differing_counters(granted: Mapping[str, int], used: Mapping[str, int]) -> list[Difference]:
+    """Shared counters of which more or less is used than all members' decisions took."""
+    return [
+        Difference("", 0, "counter", key, granted.get(key, 0), used.get(key, 0))
+        for key in sorted(granted.keys() | used.keys())
+        if granted.get(key, 0) != used.get(key, 0)
+    ]
 
 
 def differing(table: Second, row: asyncpg.Record, last_seqs: Mapping[str, int]) -> Difference:

@@ -68,6 +68,10 @@ class Rows:
     erased_letters: list[Row] = field(default_factory=list)
     erased_answers: list[Row] = field(default_factory=list)
     idempotency: list[Row] = field(default_factory=list)
+    grant: list[Row] = field(default_factory=list)
+    """By member, what was taken of a shared counter, with its cap."""
+    counter: list[Row] = field(default_factory=list)
+    """The sums of grants, made when all of them are there."""
 
     def add(self, write: Write) -> None:
         """Adds the rows that record one account's Decisions.
@@ -77,6 +81,20 @@ class Rows:
         """
         self.versions[write.loaded.member] = write.loaded.version
         _add(self, write)
+
+    def granted(self) -> dict[str, int]:
+        """The sum of grants by shared counter."""
+        sums: dict[str, int] = {}
+        for _, key, points, _ in self.grant:
+            sums[key] = sums.get(key, 0) + points
+        return sums
+
+    def sum_grants(self) -> None:
+        """Makes the rows that are taken from shared counters, in the order in which they lock."""
+        if self.grant:
+            caps = {key: cap for _, key, _, cap in self.grant}
+            sums = sorted(self.granted().items())
+            self.counter = [(key, points, caps[key]) for key, points in sums if points]
 
     def forget(self, members: Collection[str]) -> None:
         """Takes out the rows of some members; every row begins with its own."""
@@ -120,6 +138,8 @@ def _add(rows: Rows, write: Write) -> None:
             rows.tier_history.append((member, _moment(decision.effective_at), seq, level))
         if decision.rewards:
             _rewards(rows.issued_reward, member, decision)
+        for key, granted in decision.grants.items():
+            rows.grant.append((member, key, granted, write.caps.get(key, 0)))
     assert account.seq == seq, (member, seq, account.seq)
     _documents(rows, member, loaded.account.seq, write.decided)
     _waiting(rows, member, write.decided)

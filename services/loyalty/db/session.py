@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 
-from services.loyalty.application.store import AlreadyRecorded, Loaded, Recording
+from services.loyalty.application.store import AlreadyRecorded, Loaded, Overdrawn, Recording
 from services.loyalty.db import programs, statements, tables
 from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
@@ -52,6 +52,8 @@ def _pairs(columns: str, table: str, key: str, kind: str = "text") -> str:
     )
 
 
+_COUNTERS = "SELECT id, used FROM counter WHERE id = ANY($1::text[])"
+_COUNTERS_LOCKED = f"{_COUNTERS} ORDER BY id FOR NO KEY UPDATE"
 _RECEIPTS = _pairs("member_id, order_id, doc", "receipt", "order_id")
 _LOTS = _pairs("member_id, lot_key, taken_in, expired, reclaimed", "lot", "lot_key")
 _HISTORY = _pairs("member_id, key, times, points", "history", "key")
@@ -125,6 +127,15 @@ class PgSession:
         rows = await self.connection.fetch(_PARKED, members)
         return {(row[0], row[1]): (decode_body(row[2]), from_datetime(row[3])) for row in rows}
 
+    async def load_counters(self, keys: Collection[str], *, lock: bool = False) -> dict[str, int]:
+        question = _COUNTERS_LOCKED if lock else _COUNTERS
+        rows = await self.connection.fetch(question, sorted(keys))
+        return dict.fromkeys(keys, 0) | {row[0]: row[1] for row in rows}
+
+    async def all_counters(self) -> dict[str, int]:
+        """What is used of every shared counter from which anybody has ever taken."""
+        return dict(await self.connection.fetch("SELECT id, used FROM counter"))
+
     async def find_recorded(
         self, events: Sequence[tuple[str, bytes]]
     ) -> dict[tuple[str, bytes], bytes]:
@@ -168,6 +179,7 @@ class PgSession:
         rows = recording
         if not rows.account:
             return
+        rows.sum_grants()
         assert self.connection.is_in_transaction(), "Decisions are recorded in a transaction"
         try:
             await self._copy(tables.journal.name, statements.JOURNAL, rows.journal)
@@ -180,6 +192,10 @@ class PgSession:
             await self._execute(statement, getattr(rows, statement.name))
         tag = await self._execute(statements.ACCOUNT, rows.account)
         assert tag == f"UPDATE {len(rows.account)}", f"accounts changed although locked: {tag}"
+        try:
+            await self._execute(statements.COUNTER, rows.counter)
+        except asyncpg.CheckViolationError as error:
+            raise overdrawn(error) from error
 
     async def _copy(self, table: str, statement: statements.Statement, rows: Iterable[Row]) -> None:
         if rows:
@@ -215,6 +231,14 @@ def loaded_from(row: asyncpg.Record) -> Loaded:
         born_on,
         0 if born_set_at is None else from_datetime(born_set_at),
     )
+
+
+def overdrawn(error: asyncpg.CheckViolationError) -> Exception:
+    """What a failed check means: too little left of a shared counter, or a bug."""
+    if error.constraint_name == tables.COUNTER_USED:
+        return Overdrawn(error.detail)
+    bug: Exception = error
+    return bug
 
 
 def translated(error: asyncpg.UniqueViolationError) -> Exception:

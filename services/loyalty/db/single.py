@@ -13,11 +13,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import asyncpg
+import msgspec
 
-from services.loyalty.application.store import Loaded, Write
+from services.loyalty.application.store import Loaded, Overdrawn, Write
 from services.loyalty.db import statements, tables
 from services.loyalty.db.rows import Row, Rows, rows_of
-from services.loyalty.db.session import LOADED_COLUMNS, loaded_from, translated
+from services.loyalty.db.session import LOADED_COLUMNS, loaded_from, overdrawn, translated
 from services.loyalty.db.statements import Statement
 from services.loyalty.domain.calendar import to_datetime
 
@@ -39,16 +40,19 @@ class Snapshot:
         loaded: the account, or None before it was opened.
         answer: the recorded answer to the request's idempotency key, if there is one.
         program_version: the greatest published version, 0 before the first.
+        counters: what is used of the shared counters asked for.
     """
 
     loaded: Loaded | None
     answer: Answer | None
     program_version: int
+    counters: dict[str, int]
 
 
 _READ = f"""
     SELECT {LOADED_COLUMNS}, i.key_digest, i.request_digest, i.status, i.response,
-        (SELECT coalesce(max(version), 0) FROM program_version)
+        (SELECT coalesce(max(version), 0) FROM program_version),
+        (SELECT json_object_agg(id, used)::text FROM counter WHERE id = ANY($3::text[]))
     FROM (SELECT $1::text COLLATE "C" AS member_id) m
     LEFT JOIN account a USING (member_id)
     LEFT JOIN profile p USING (member_id)
@@ -57,14 +61,20 @@ _READ = f"""
 
 
 async def read_one(
-    connection: asyncpg.Connection, member: str, *, idempotency_key_digest: bytes | None = None
+    connection: asyncpg.Connection,
+    member: str,
+    *,
+    idempotency_key_digest: bytes | None = None,
+    counters: Sequence[str] = (),
 ) -> Snapshot:
     """One member's account with what the request names, all from one SELECT."""
-    row = await connection.fetchrow(_READ, member, idempotency_key_digest)
+    row = await connection.fetchrow(_READ, member, idempotency_key_digest, counters)
+    used = msgspec.json.decode(row[13], type=dict[str, int]) if row[13] else {}
     return Snapshot(
         loaded=None if row[0] is None else loaded_from(row),
         answer=None if row[8] is None else Answer(*row[8:12]),
         program_version=row[12],
+        counters=dict.fromkeys(counters, 0) | used,
     )
 
 
@@ -73,14 +83,15 @@ async def write_one(
 ) -> bool:
     """Records one account's Decisions, and the answer to the request, in one statement.
 
-    False: the account moved on since it was read, or another request took the idempotency key;
-    nothing was written, so read and decide again.
+    False: the account moved on since it was read, another request took the idempotency key, or too
+    little is left of a shared counter; nothing was written, so read and decide again.
 
     Raises:
         AlreadyRecorded: an event of the Write is in the journal.
         EventTooLarge: an event of the Write may not be published.
     """
     rows = rows_of((write,))
+    rows.sum_grants()
     if idempotency:
         at = to_datetime(write.account.recorded_at)
         rows.idempotency.append((write.loaded.member, *idempotency, at))
@@ -92,6 +103,10 @@ async def write_one(
         if error.table_name == tables.idempotency.name:
             return False
         raise translated(error) from error
+    except asyncpg.CheckViolationError as error:
+        if isinstance(found := overdrawn(error), Overdrawn):
+            return False
+        raise found from error
     return written is not None
 
 
@@ -104,6 +119,7 @@ _STATEMENTS: dict[str, Statement] = {
         statements.OUTBOX,
         statements.NEW_RECEIPT,
         *statements.OTHERS,
+        statements.COUNTER,
     )
 }
 

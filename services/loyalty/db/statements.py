@@ -87,6 +87,21 @@ ACCOUNT = _change(
     " FROM {rows} WHERE t.member_id = r.member_id AND t.version = r.version",
 )
 
+COUNTER = Statement(
+    "counter",
+    ("id", "points", "cap"),
+    ("text", "bigint", "bigint"),
+    "INSERT INTO counter AS t (id, cap, used)"
+    " SELECT r.id, r.cap, greatest(r.points, 0) FROM {rows} ORDER BY r.id"
+    " ON CONFLICT (id) DO UPDATE SET (used, cap) = (SELECT t.used + r.points, CASE"
+    " WHEN r.points > 0 THEN r.cap ELSE greatest(r.cap, t.used + r.points) END"
+    " FROM {rows} WHERE r.id = t.id)",
+)
+"""Takes from shared counters, in the order of their names and last of all, so that others wait for
+no more than the commit. The table's own check refuses what goes beyond a cap, which is that of the
+version that holds now: one that was lowered below what is used gives nothing more, and takes back.
+"""
+
 OTHERS: tuple[Statement, ...] = (
     _insert(
         tables.receipt,

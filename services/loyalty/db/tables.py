@@ -179,6 +179,15 @@ issued_reward = Table(
     _required("issued_at", _At()),
 )
 
+counter = Table(
+    "counter",
+    metadata,
+    _key("id"),
+    _required("cap", BigInteger()),
+    _required("used", BigInteger()),
+)
+COUNTER_USED = "counter_used"
+
 outbox = Table(
     "outbox",
     metadata,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -31,10 +31,15 @@ CHECKED = (
     "lots, windows, arrears and totals of lots against the entries",
     "head, seq, status, tier and parked activities of every account",
     "the trial balance, and points in transit",
+    "campaign budgets and rewards' stock against all that was taken from them",
 )
+_OF_ALL = 2
+"""So many of these, the last ones, concern all members together."""
 NOT_CHECKED = "a journal that was cut off at its end shows only against a checkpoint"
 
 _KEPT = 20
+_TRACE = JournalRow._fields.index("trace")
+_GRANTS = '"grants":{'
 _PREFETCH = 2000
 _JOURNAL_WIDTH = len(JournalRow._fields)
 _PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z, from which PostgreSQL counts
@@ -88,6 +93,7 @@ class Verdict:
         balances: points by currency and bucket over all members.
         in_transit: by currency, points that left one member and have not reached another yet.
         unrelayed: by currency, the part of them that still stands in the outbox.
+        granted: by shared counter, what the journal says was taken from it.
     """
 
     members: int = 0
@@ -98,6 +104,7 @@ class Verdict:
     balances: dict[str, dict[str, int]] = field(default_factory=dict)
     in_transit: dict[str, int] = field(default_factory=dict)
     unrelayed: dict[str, int] = field(default_factory=dict)
+    granted: dict[str, int] = field(default_factory=dict)
     checked: tuple[str, ...] = CHECKED
     not_checked: str = NOT_CHECKED
 
@@ -128,9 +135,9 @@ async def verify(
     """Recomputes everything that the ledger implies, for all members or for one.
 
     ``progress`` gets members done and in all; ``further`` checks more in the same snapshot. Points
-    in transit concern all members together, so for one they are not looked at.
+    in transit and shared counters concern all members together, so for one they are not looked at.
     """
-    verdict = Verdict() if member is None else Verdict(checked=CHECKED[:-1])
+    verdict = Verdict() if member is None else Verdict(checked=CHECKED[:-_OF_ALL])
     totals: defaultdict[tuple[str, str], int] = defaultdict(int)
     snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
     async with _instants(connection), snapshot:
@@ -145,6 +152,7 @@ async def verify(
                 progress(verdict.members, members)
         if member is None:
             verdict.unrelayed = await _unrelayed(connection)
+            await _counters(verdict, connection)
         if further:
             await further(verdict)
     if progress:
@@ -176,6 +184,8 @@ def _examine(verdict: Verdict, member: str, rows: _Group) -> MemberBooks:
             verdict.add(Wrong(member, seq, _link_of(posted), expected, stored))
         for difference in _entries(books, numbered):
             verdict.add(Wrong(member, seq, *difference))
+        if _GRANTS in row[_TRACE]:
+            _grants(verdict.granted, row[_TRACE])
         head, last = stored, seq
     for seq, numbered in entries.items():
         verdict.add(Wrong(member, seq, "entries without a journal row", 0, len(numbered)))
@@ -258,6 +268,31 @@ def _transit(verdict: Verdict) -> None:
         least, found = verdict.unrelayed.get(currency, 0), verdict.in_transit.get(currency, 0)
         if found < least:
             verdict.add(Wrong("", 0, f"{currency} in transit", f">= {least}", found))
+
+
+class _Granted(msgspec.Struct):
+    """What a trace says of shared counters."""
+
+    grants: dict[str, int] = {}
+
+
+_granted = msgspec.json.Decoder(_Granted).decode
+
+
+def _grants(granted: dict[str, int], trace: str) -> None:
+    """Adds what one decision took; what cannot be read any more fails as a link."""
+    with suppress(msgspec.MsgspecError):
+        for key, taken in _granted(trace).grants.items():
+            granted[key] = granted.get(key, 0) + taken
+
+
+async def _counters(verdict: Verdict, connection: asyncpg.Connection) -> None:
+    """Nobody has taken from a shared counter but by a decision of the journal."""
+    used = dict(await connection.fetch("SELECT id, used FROM counter"))
+    for key in sorted(used.keys() | verdict.granted.keys()):
+        expected, found = verdict.granted.get(key, 0), used.get(key, 0)
+        if expected != found:
+            verdict.add(Wrong("", 0, f"used of {key}", expected, found))
 
 
 async def _unrelayed(connection: asyncpg.Connection) -> dict[str, int]:

@@ -17,6 +17,7 @@ from services.loyalty.domain.program import (
     Basis,
     Boost,
     Boosts,
+    Budget,
     Cap,
     Currency,
     Expiry,
@@ -47,6 +48,7 @@ from services.loyalty.domain.sections import (
     LevelSection,
     LinesSection,
     PendingSection,
+    RewardSection,
     StampsSection,
     TiersSection,
 )
@@ -83,17 +85,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
             for cap in document.caps
             for currency, points in (cap.model_extra or {}).items()
         ),
-        rewards={
-            name: Reward(
-                name,
-                cost=one.cost.points if one.cost else 0,
-                currency=one.cost.currency if one.cost else "",
-                gift_only=one.gift_only,
-                tier=frozenset(one.tier or ()),
-                names=one.names,
-            )
-            for name, one in document.rewards.items()
-        },
+        rewards={name: _reward(name, reward, zone) for name, reward in document.rewards.items()},
         wait=document.refund_without_purchase.wait,
         transfers=document.transfers.allowed,
         successors={
@@ -197,13 +189,16 @@ def _number(threshold: Amount | int) -> int:
 
 
 def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
-    gives = tuple(_give(currency, given) for currency, given in section.give.items())
+    gives = [_give(currency, given) for currency, given in section.give.items()]
+    budget = _budget(section)
+    if budget:  # what it lacks is known before anything else is given
+        gives.sort(key=lambda give: give.currency != budget.currency)
     has_rates = any(rate for give in gives for rate in give.rates.values() if not rate.full)
     valid_from, valid_until = _validity(section, zone)
     return Rule(
         id=name,
         event=section.event,
-        gives=gives,
+        gives=tuple(gives),
         of=section.kind or "",
         filter=_choice(section),
         round=section.round,
@@ -223,7 +218,15 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         holdout=section.holdout or 0,
         local=_local_days(section),
         funding=section.funding or ("purchase" if section.event == "purchase" else "gratuitous"),
+        budget=budget,
     )
+
+
+def _budget(section: EarnSection) -> Budget | None:
+    if section.budget is None:
+        return None
+    partial = section.budget_short != "nothing"
+    return Budget(section.budget.currency, section.budget.points, partial)
 
 
 def _measures(document: Document) -> Iterable[Rule]:
@@ -307,8 +310,11 @@ def _validity(section: Choice, zone: ZoneInfo) -> tuple[Instant, Instant]:
     """From the first midnight until before the midnight after the last day, by the programme's
     calendar; by the member's own, days are compared instead.
     """
-    valid: Dates | None = section.valid
-    if valid is None or section.calendar == "member":
+    return _between(None if section.calendar == "member" else section.valid, zone)
+
+
+def _between(valid: Dates | None, zone: ZoneInfo) -> tuple[Instant, Instant]:
+    if valid is None:
         return 0, NEVER
     start = midnight(valid.first, zone) if valid.first else 0
     end = midnight(valid.last + timedelta(days=1), zone) if valid.last else NEVER
@@ -332,7 +338,24 @@ def _local_days(section: Choice) -> LocalDays | None:
     return LocalDays(valid.first, valid.last, _recurrence(section))
 
 
-# Gifts --------------------------------------------------------------------------------------------
+# Rewards and gifts --------------------------------------------------------------------------------
+
+
+def _reward(name: str, section: RewardSection, zone: ZoneInfo) -> Reward:
+    valid_from, valid_until = _between(section.valid, zone)
+    return Reward(
+        name,
+        cost=section.cost.points if section.cost else 0,
+        currency=section.cost.currency if section.cost else "",
+        gift_only=section.gift_only,
+        tier=frozenset(section.tier or ()),
+        names=section.names,
+        stock=section.stock,
+        limit=section.limit.limit if section.limit else None,
+        segment=frozenset(section.segment or ()),
+        valid_from=valid_from,
+        valid_until=valid_until,
+    )
 
 
 def _gift(name: str, section: GiftSection, document: Document) -> Gift:

@@ -388,9 +388,15 @@ def _caps(caps: Sequence[CapSection], names: Names) -> Findings:
 def _reward(path: Path, reward: RewardSection, names: Names) -> Findings:
     yield from dangling((*path, "tier"), reward.tier, names.levels, "level")
     yield from repeated((*path, "tier"), reward.tier)
+    yield from repeated((*path, "segment"), reward.segment)
+    if reward.limit and reward.limit.currency:
+        yield Finding(
+            (*path, "limit"), "a reward is limited in times", "Write it like limit: 2 per year"
+        )
     if reward.gift_only:
         yield from misplaced(path, ("cost",), reward, "what is only ever a gift has no cost")
-        yield from misplaced(path, ("tier",), reward, "its gift says who gets it")
+        gates = ("tier", "segment", "limit", "valid")
+        yield from misplaced(path, gates, reward, "its gift says who gets it, and when")
         return
     if reward.cost is None:
         remedy = "Add one, as in cost: 500 points, or gift_only: true"

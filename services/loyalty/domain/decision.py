@@ -42,6 +42,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         parked: for ``resumed`` and ``lapsed``, the body that was parked, and when it had occurred.
         birthday_set_days: for a birthday tick, days since the date of birth was set or changed.
         member: the member's id, where rules of the programme leave members out by it.
+        allowances: by shared counter, what is left of it for this activity.
     """
 
     receipt: Receipt | None = None
@@ -52,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     parked_occurred_at: Instant = 0
     birthday_set_days: int = -1
     member: str = ""
+    allowances: dict[str, int] = {}
 
 
 NO_FACTS = Facts()
@@ -101,6 +103,8 @@ class Decision:
             by key.
         waits: for ``parked``, what is awaited; the body waits as a row of its own.
         done_waiting: seqs of parked activities that this decision released or lapsed.
+        grants: by shared counter, what was taken from it, or given back to it where negative; the
+            trace has them too, so that the journal proves the counters.
     """
 
     activity: Activity
@@ -122,3 +126,4 @@ class Decision:
     waits: str = ""
     lapses_at: Instant = 0
     done_waiting: list[int] = field(default_factory=list)
+    grants: dict[str, int] = field(default_factory=dict)

@@ -87,11 +87,16 @@ def check_successor(old: Document, new: Document) -> None:
     successor there. A currency is followed by one of its kind.
 
     Raises:
-        ProgramMistakes: names without a successor, or a currency that became another kind.
+        ProgramMistakes: names without a successor, a currency that became another kind, or a budget
+            that goes on in another currency.
     """
     mistakes = [
         Mistake(".".join(map(str, finding.path)), finding.reason, finding.remedy)
-        for finding in (*_dropped(old, new), *_changed_in_kind(old, new))
+        for finding in (
+            *_dropped(old, new),
+            *_changed_in_kind(old, new),
+            *_changed_budgets(old, new),
+        )
     ]
     if mistakes:
         raise ProgramMistakes(mistakes)
@@ -139,6 +144,21 @@ def _changed_in_kind(old: Document, new: Document) -> Iterable[Finding]:
                 ("currencies", successor, "measures"),
                 "it counted something else, and what was counted stays",
                 "Keep what it measures, or let a new currency count for tiers",
+            )
+
+
+def _changed_budgets(old: Document, new: Document) -> Iterable[Finding]:
+    """A budget goes on under its rule's name, with what was spent of it."""
+    for name, rule in old.earn.items():
+        after = new.earn.get(name)
+        if rule.budget is None or after is None or after.budget is None:
+            continue
+        was, now = rule.budget.currency, after.budget.currency
+        if new.successors.currencies.get(was, was) != now:
+            yield Finding(
+                ("earn", name, "budget"),
+                f"it was one of {was!r}, and what is spent of it is counted in that",
+                f"Keep {was!r}, or give the rule another name",
             )
 
 

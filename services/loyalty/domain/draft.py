@@ -48,6 +48,7 @@ class Draft:
         "events",
         "facts",
         "gifts",
+        "grants",
         "history",
         "idle",
         "lot_totals",
@@ -119,6 +120,7 @@ class Draft:
         self.rewards: list[IssuedReward] = []
         self.derived: list[Derived] = []
         self.done_waiting: list[int] = []
+        self.grants = _NO_GRANTS
 
     # Points -----------------------------------------------------------------------------------
 
@@ -337,6 +339,14 @@ class Draft:
         else:
             self.history[key] = new
 
+    def allowance(self, key: str) -> int:
+        """What may still be taken from a shared counter."""
+        return max(0, self.facts.allowances.get(key, 0) - self.grants.get(key, 0))
+
+    def grant(self, key: str, taken: int) -> None:
+        """Takes from a shared counter, or gives back to it where ``taken`` is negative."""
+        self.grants = {**self.grants, key: self.grants.get(key, 0) + taken}
+
     # Outcome ----------------------------------------------------------------------------------
 
     def announce(self, event: str, data: dict[str, Any]) -> None:
@@ -346,6 +356,8 @@ class Draft:
     def finish(self, outcome: str, reason: str = "", **details: Any) -> Decision:
         """The Decision, with the new working state."""
         activity = self.activity
+        if self.grants:
+            self.trace["grants"] = self.grants
         account = Account(
             self.status,
             self.seq,
@@ -386,6 +398,7 @@ class Draft:
             rewards=self.rewards,
             derived=self.derived,
             done_waiting=self.done_waiting,
+            grants=self.grants,
         )
 
 
@@ -401,6 +414,7 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
     return account.ticked if account.status == "stuck" or isinstance(body, Stuck) else None
 
 
+_NO_GRANTS: dict[str, int] = {}
 _NO_TOTALS = LotTotals()
 _NOTHING = [0, 0]
 

@@ -1,8 +1,9 @@
 """Accrual: which rules an activity fires, and what each gives after boosts, limits and caps.
 
-The order is fixed: structural filters, dates, least spend, CEL condition, limit; then the amount
-(rate × boosts, rounded once); then the limit's and the caps' cuts; then the split over the lines by
-largest remainder, so that what was posted can be reversed line by line.
+The order is fixed: structural filters, dates, least spend, CEL condition, limit, budget; then the
+amount (rate × boosts, rounded once); then the cuts of the limit, of the caps, and last of the
+budget, which never pays for what something else cuts; then the split over the lines by largest
+remainder, so that what was posted can be reversed line by line.
 """
 
 from __future__ import annotations
@@ -58,15 +59,12 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     capped = dict(occasion.posted)
     for rule in _admitted(occasion, rules, missed) if draft.program.groups else rules:
         eligible, spend, why = look(occasion, rule)
+        bounds = _UNBOUNDED
+        if not why and (rule.limit is not None or rule.budget is not None):
+            bounds, why = _bounded(occasion, rule)
         if why:
             missed.append((rule.id, why))
             continue
-        counter, points_left = "", None
-        if rule.limit is not None:
-            counter, times_left, points_left = _limit(occasion, rule, rule.limit)
-            if times_left == 0 or points_left == 0:
-                missed.append((rule.id, "limit_reached"))
-                continue
         gave = False
         for give in rule.gives:
             factor, weights, boosts = _boosted(occasion, rule, give, eligible)
@@ -78,21 +76,18 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
             steps = _steps(occasion, give, spend)
             _arithmetic(fact, occasion, give, factor, boosts, steps[1])
             limits = not draft.program.currencies[give.currency].qualifies
-            if limits and points_left is not None:
-                points = _cut(fact, "limit", points, points_left)
-            taken: list[tuple[str, int, int]] = []
-            if give.currency in draft.program.capped:
-                points = _cap(occasion, give.currency, points, capped, fact, taken)
+            points, taken = _bound(occasion, rule, fact, points, bounds, capped)
             fact["points"] = points
             fired.append(fact)
+            if not points and bounds.short:
+                break  # all that the campaign promises, or nothing of it
             if not points:
                 continue
-            if counter:
-                use = (counter, 0 if gave else 1, points if limits else 0)
+            if bounds.counter:
+                use = (bounds.counter, 0 if gave else 1, points if limits else 0)
                 taken.append(use)
                 _count(occasion, *use)
-                if points_left is not None:
-                    points_left -= use[2]
+                bounds.points -= use[2]
             gave = True
             postings.append(_post(occasion, rule, give, points, weights, eligible, taken, steps))
         if rule.badge and (gave or not rule.gives):
@@ -115,24 +110,94 @@ def _would_give(occasion: Occasion, rule: Rule) -> dict[str, int] | None:
     eligible, spend, why = look(occasion, rule)
     if why:
         return None
-    points_left: int | None = None
-    if rule.limit is not None:
-        _, times_left, points_left = _limit(occasion, rule, rule.limit)
-        if times_left == 0:
+    bounds = _UNBOUNDED
+    if rule.limit is not None or rule.budget is not None:
+        bounds, why = _bounded(occasion, rule)
+        if why:
             return None
+    left, budget = bounds.points, rule.budget
     gives: dict[str, int] = {}
     for give in rule.gives:
         factor, weights, _ = _boosted(occasion, rule, give, eligible)
         points = _amount(occasion, rule, give, factor, weights, spend) or 0
-        if (
-            points_left is not None
-            and not occasion.draft.program.currencies[give.currency].qualifies
-        ):
-            points = min(points, points_left)
-            points_left -= points
+        if not occasion.draft.program.currencies[give.currency].qualifies:
+            points = min(points, left)
+            left -= points
+        if budget is not None and budget.currency == give.currency and points > bounds.budget:
+            if not budget.partial:
+                return None
+            points = bounds.budget
         if points:
             gives[give.currency] = points
     return gives if gives or rule.badge else None
+
+
+class _Bounds:
+    """What a rule may still give of its limit, whose counter it names, and of its budget.
+
+    ``short`` is set once less was left in the budget than the rule gives.
+    """
+
+    __slots__ = ("budget", "counter", "points", "short")
+
+    def __init__(self, counter: str, points: int, budget: int) -> None:
+        self.counter = counter
+        self.points = points
+        self.budget = budget
+        self.short = False
+
+
+_ALL = 2**62  # above all points that anything gives
+_UNBOUNDED = _Bounds("", _ALL, _ALL)
+
+
+def _bounded(occasion: Occasion, rule: Rule) -> tuple[_Bounds, str]:
+    """What limit and budget leave, and which of them leaves nothing (or "")."""
+    counter, points, budget, why = "", _ALL, _ALL, ""
+    if rule.limit is not None:
+        counter, times, left = _limit(occasion, rule, rule.limit)
+        points = _ALL if left is None else left
+        if times == 0 or not points:
+            why = "limit_reached"
+    if rule.budget is not None:
+        budget = occasion.draft.allowance(rule.budget_key)
+        if not budget:
+            why = why or "budget_spent"
+    return _Bounds(counter, points, budget), why
+
+
+def _bound(
+    occasion: Occasion,
+    rule: Rule,
+    fact: dict[str, Any],
+    points: int,
+    bounds: _Bounds,
+    capped: dict[str, int],
+) -> tuple[int, list[tuple[str, int, int]]]:
+    """What limit, caps and budget leave of points, and what was taken from caps and budget."""
+    program, currency = occasion.draft.program, fact["currency"]
+    if points > bounds.points and not program.currencies[currency].qualifies:
+        points = _cut(fact, "limit", points, bounds.points)
+    caps: list[str] = []
+    if currency in program.capped:
+        points, caps = _cap(occasion, currency, points, capped, fact)
+    budget = rule.budget
+    if budget is not None and budget.currency != currency:
+        budget = None
+    if budget is not None and points > bounds.budget:
+        bounds.short = True
+        points = _cut(fact, "budget", points, bounds.budget if budget.partial else 0)
+    if not points:
+        return 0, []
+    if currency in program.capped:
+        capped[currency] = capped.get(currency, 0) + points
+    taken = [(key, 0, points) for key in caps]
+    for key in caps:
+        _count(occasion, key, 0, points)
+    if budget is not None:
+        taken.append((rule.budget_key, 0, points))
+        occasion.draft.grant(rule.budget_key, points)
+    return points, taken
 
 
 def look(  # noqa: PLR0911 - a return per reason
@@ -345,13 +410,9 @@ def _cut(fact: dict[str, Any], by: str, points: int, left: int) -> int:
 
 
 def _cap(
-    occasion: Occasion,
-    currency: str,
-    points: int,
-    capped: dict[str, int],
-    fact: dict[str, Any],
-    taken: list[tuple[str, int, int]],
-) -> int:
+    occasion: Occasion, currency: str, points: int, capped: dict[str, int], fact: dict[str, Any]
+) -> tuple[int, list[str]]:
+    """What the caps leave of points, and their counters."""
     counters: list[str] = []
     for cap in occasion.draft.program.caps:
         if cap.currency != currency:
@@ -366,11 +427,7 @@ def _cap(
         left = max(0, cap.points - occasion.draft.counted(key)[1])
         points = _cut(fact, f"cap_per_{cap.period}", points, left)
         counters.append(key)
-    capped[currency] = capped.get(currency, 0) + points
-    for key in counters if points else ():
-        taken.append((key, 0, points))
-        _count(occasion, key, 0, points)
-    return points
+    return points, counters
 
 
 def _post(

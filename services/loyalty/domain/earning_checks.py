@@ -74,6 +74,7 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
     yield from _gives((*path, "give"), rule, names)
     yield from _badge((*path, "badge"), rule, names)
     yield from _limit((*path, "limit"), rule, names)
+    yield from _budget(path, rule)
 
 
 def _badge(path: Path, rule: EarnSection, names: Names) -> Findings:
@@ -108,6 +109,17 @@ def _limit(path: Path, rule: EarnSection, names: Names) -> Findings:
             path,
             f"it counts {rule.limit.currency!r}, but the rule gives {', '.join(rule.give)}",
             "Limit the times instead, or give each currency by a rule of its own",
+        )
+
+
+def _budget(path: Path, rule: EarnSection) -> Findings:
+    if rule.budget is None:
+        yield from misplaced(path, ("budget_short",), rule, "there is no budget")
+    elif rule.budget.currency not in rule.give:
+        yield Finding(
+            (*path, "budget"),
+            f"it is one of {rule.budget.currency!r}, but the rule gives {', '.join(rule.give)}",
+            f"Name what it gives, as in budget: 500000 {next(iter(rule.give), 'points')}",
         )
 
 

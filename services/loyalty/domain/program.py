@@ -235,6 +235,27 @@ class Limit:
     points: int = 0
 
 
+BUDGET = "budget:"
+"""Begins the name of every counter that is a campaign's budget."""
+
+
+def stock_key(reward: str) -> str:
+    """The counter of a reward's stock: ``stock:mug``."""
+    return f"stock:{reward}"
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The points of a currency that a rule gives to all members together.
+
+    ``partial`` says that who finds less than the rule gives gets what is left, and not nothing.
+    """
+
+    currency: str
+    points: int
+    partial: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class LocalDays:
     """Days by the member's own calendar: from ``first`` to ``last``, both included and None where
@@ -271,6 +292,7 @@ class Rule:
         holdout: of 10,000 members, how many the rule leaves out.
         local: takes the place of validity and days where these go by the member's own calendar.
         funding: who pays for its points: ``purchase``, ``gratuitous`` or ``third_party``.
+        budget: for all members together, or None; its currency is the first that the rule gives.
     """
 
     id: str
@@ -295,6 +317,12 @@ class Rule:
     holdout: int = 0
     local: LocalDays | None = None
     funding: str = "purchase"
+    budget: Budget | None = None
+
+    @property
+    def budget_key(self) -> str:
+        """The counter of its budget: ``budget:big-basket``."""
+        return BUDGET + self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +429,14 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Reward:
-    """A reward of the catalogue: its cost in points, unless it is only ever a gift."""
+    """A reward of the catalogue: its cost in points, unless it is only ever a gift.
+
+    Attributes:
+        tier, segment: who may redeem it; empty for everybody.
+        stock: pieces for all members together, or None where there is no end of them.
+        limit: how often a member may redeem it, or None.
+        valid_from, valid_until: when it can be redeemed, until exclusive.
+    """
 
     id: str
     cost: int = 0
@@ -409,6 +444,16 @@ class Reward:
     gift_only: bool = False
     tier: frozenset[str] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    stock: int | None = None
+    limit: Limit | None = None
+    segment: frozenset[str] = frozenset()
+    valid_from: Instant = 0
+    valid_until: Instant = NEVER
+
+    @property
+    def stock_key(self) -> str:
+        """The counter of its stock."""
+        return stock_key(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -433,6 +478,9 @@ class Program:
     ``groups`` says of each group of rules which of them fires, ``best`` or ``first``; ``holds_out``
     whether any rule, boost or card leaves members out; ``idle`` the currencies whose points expire
     when the member is not active.
+    ``counters`` are the shared counters with their caps; ``budgeted`` has the rule of each budget,
+    ``counters_by_event`` what an event may take from, and ``gift_stock`` the stock of rewards that
+    occasions give.
     """
 
     name: str
@@ -461,9 +509,33 @@ class Program:
     capped: frozenset[str] = field(init=False)
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)
+    counters: Mapping[str, int] = field(init=False)
+    budgeted: Mapping[str, Rule] = field(init=False)
+    counters_by_event: Mapping[str, tuple[str, ...]] = field(init=False)
+    gift_stock: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
+        budgeted = {rule.budget_key: rule for rule in self.rules if rule.budget}
+        stocked = [reward for reward in self.rewards.values() if reward.stock is not None]
+        given = {reward for gift in self.gifts for reward in gift.rewards}
+        counters = {key: rule.budget.points for key, rule in budgeted.items() if rule.budget}
+        counters.update((each.stock_key, each.stock or 0) for each in stocked)
+        by_event: dict[str, tuple[str, ...]] = {
+            event: tuple(rule.budget_key for rule in rules if rule.budget)
+            for event, rules in self.rules_by_event.items()
+        }
+        for card in self.stamps:
+            keys = tuple(each.stock_key for each in stocked if each.id in card.rewards)
+            for event in card.events if keys else ():
+                name = "engagement:" if event == "engagement" else event
+                by_event[name] = tuple(dict.fromkeys((*by_event.get(name, ()), *keys)))
+        object.__setattr__(self, "counters", counters)
+        object.__setattr__(self, "budgeted", budgeted)
+        object.__setattr__(self, "counters_by_event", by_event)
+        object.__setattr__(
+            self, "gift_stock", tuple(each.stock_key for each in stocked if each.id in given)
+        )
         leaves_out = (
             any(rule.holdout for rule in self.rules)
             or any(boost.holdout for boost in self.boosts.boosts)

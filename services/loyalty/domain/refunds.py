@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.loyalty.domain import counters
 from services.loyalty.domain.account import Lot
 from services.loyalty.domain.accrual import count_qualifying, window_lot
 from services.loyalty.domain.activity import Refunded
@@ -277,8 +278,9 @@ def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
             clawed[posting.currency] = clawed.get(posting.currency, 0) + points
         elif points < 0:
             _give_back(draft, posting, -points, receipt.order, reason)
-        postings.append(_reversed(posting, due))
-        _recount(draft, posting, postings[-1])
+        after = _reversed(posting, due)
+        _recount(draft, posting, after)
+        postings.append(counters.recounted(draft, after) if after.counters else after)
     draft.receipts[receipt.order] = _replace(receipt, postings=postings)
     draft.trace.setdefault("reversed", []).append(
         {"returned": sum(back), "points": clawed, "short": short}
@@ -499,6 +501,8 @@ def _recount(draft: Draft, was: Posting, now: Posting) -> None:
     points = sum(now.reversed) - sum(was.reversed)
     whole = (sum(now.reversed) == now.points) - (sum(was.reversed) == was.points)
     for key, times, took in now.counters:
+        if counters.is_budget(key):
+            continue
         past = ended_before(key.rpartition("/")[2], draft.today)
         draft.count(key, -times * whole, -points if took else 0, past=past)
 
@@ -518,7 +522,9 @@ def cancel_pending(draft: Draft, receipt: Receipt) -> None:
         points = posting.points - sum(posting.reversed)
         if points:
             _from_lots(draft, [key], points, receipt.order, "not_delivered")
-            _recount(draft, posting, _reversed(posting, posting.allocated))
+            gone_whole = _reversed(posting, posting.allocated)
+            _recount(draft, posting, gone_whole)
+            counters.recounted(draft, gone_whole)
             gone[posting.currency] = gone.get(posting.currency, 0) + points
     draft.receipts[receipt.order] = _replace(receipt, postings=kept)
     if gone:

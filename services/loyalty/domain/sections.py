@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.loyalty.domain.written import (
     AtMost,
     Cost,
+    Count,
     DateRange,
     Days,
     Duration,
@@ -361,6 +362,16 @@ class EarnSection(Choice):
     limit: AtMost | None = _key(
         "How many times, or points, a member gets at most in a period.", "1 per month"
     )
+    budget: Cost | None = _key(
+        "How many points the rule gives to all members together, in a currency that it gives. "
+        "Once they are spent, it gives nothing at all.",
+        "500000 points",
+    )
+    budget_short: Literal["partial", "nothing"] | None = _key(
+        "With `budget`: what a member gets when less is left than the rule gives: what is left, or "
+        "nothing. What is left is given where it is left out.",
+        "nothing",
+    )
     on_refund: Literal["revoke", "prorate", "keep"] | None = _key(
         "What a refund takes back: what the spend that is kept no longer reaches (all below the "
         "least spend, and steps one by one), the refunded share, or nothing while a line is kept. "
@@ -511,6 +522,19 @@ class RewardSection(Section):
     gift_only: Truth = _key("Whether it is only ever a gift; it has then no cost.", default="false")
     tier: OneOrMore[Id] | None = _key("Only for members of these levels.", ["gold"])
     names: dict[Language, Name] = _key("Its name by language.", {"en": "Free tea"}, default={})
+    stock: Count | None = _key(
+        "How many there are for all members together, gifts too; no end of them where it is left "
+        "out.",
+        "5000",
+    )
+    limit: AtMost | None = _key("How many times a member redeems it at most.", "2 per year")
+    segment: OneOrMore[Word] | None = _key(
+        "Only for members who are in one of these segments.", ["lapsed"]
+    )
+    valid: DateRange | None = _key(
+        "From the first day until the end of the last, in the programme's time zone.",
+        "2011-03-01/2011-05-31",
+    )
 
 
 class RefundWithoutPurchaseSection(Section):

@@ -11,9 +11,11 @@ from services.loyalty.domain.activity import (
     TransferReturned,
 )
 from services.loyalty.domain.calendar import NEVER
+from services.loyalty.domain.catalogue import count_redemption, refuse_unless_available
 from services.loyalty.domain.decision import Derived, IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import expiry_at
+from services.loyalty.domain.program import Reward
 from services.loyalty.domain.refusal import Refusal
 
 
@@ -21,17 +23,7 @@ def redemption(draft: Draft, body: RedemptionRequested) -> None:
     reward = draft.program.rewards.get(body.reward)
     if reward is None or reward.gift_only:
         raise Refusal("unknown_reward", reward=body.reward)
-    if reward.tier and draft.standing.level not in reward.tier:
-        raise Refusal("tier_too_low", reward=body.reward, tiers=sorted(reward.tier))
-    available = draft.available(reward.currency)
-    if available < reward.cost:
-        raise Refusal(
-            "insufficient_points",
-            currency=reward.currency,
-            cost=reward.cost,
-            available=available,
-            missing=reward.cost - available,
-        )
+    refuse_unless_available(draft, reward)
     drawn = draft.draw(reward.currency, reward.cost)
     for lot, points in drawn:
         draft.post(
@@ -43,7 +35,6 @@ def redemption(draft: Draft, body: RedemptionRequested) -> None:
             cause=reward.id,
             order=body.redemption,
         )
-    draft.rewards.append(IssuedReward(reward.id, "redemption", body.redemption, reward.cost))
     draft.trace = {
         "reward": reward.id,
         "cost": reward.cost,
@@ -58,9 +49,16 @@ def redemption(draft: Draft, body: RedemptionRequested) -> None:
             "points": reward.cost,
         },
     )
+    settle(draft, reward, body.redemption)
+
+
+def settle(draft: Draft, reward: Reward, redemption: str) -> None:
+    """Issues a reward whose points are drawn, and counts it against its stock and limit."""
+    count_redemption(draft, reward)
+    draft.rewards.append(IssuedReward(reward.id, "redemption", redemption, reward.cost))
     draft.announce(
         "loyalty.reward.issued.v1",
-        {"reward": reward.id, "by": "redemption", "redemption": body.redemption},
+        {"reward": reward.id, "by": "redemption", "redemption": redemption},
     )
 
 

@@ -16,6 +16,7 @@ from services.loyalty.domain import badges, refunds, tiers
 from services.loyalty.domain.account import Account, Card, FullCard, Stamp, StampSource
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.calendar import NEVER, Instant
+from services.loyalty.domain.counters import take_stock
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import limit_key, look
@@ -252,7 +253,8 @@ def _fill(draft: Draft, terms: Stamps, stamps: list[Stamp]) -> None:
     for posting in postings:
         if posting.window:
             tiers.judge(draft, posting.currency, credited=posting.points, window=posting.window)
-    for reward in terms.rewards:
+    rewards = [reward for reward in terms.rewards if take_stock(draft, reward, by=terms.id)]
+    for reward in rewards:
         draft.rewards.append(IssuedReward(reward, "gift", terms.id, 0))
         draft.announce(
             "loyalty.reward.issued.v1", {"reward": reward, "by": "stamps", "gift": terms.id}
@@ -260,7 +262,7 @@ def _fill(draft: Draft, terms: Stamps, stamps: list[Stamp]) -> None:
     for badge in terms.badges:
         badges.award(draft, badge, by=terms.id)
     final_at = after_span(draft.effective_at, draft.program.returns, draft.tz)
-    full = FullCard(draft.effective_at, final_at, stamps, postings, list(terms.rewards), counter)
+    full = FullCard(draft.effective_at, final_at, stamps, postings, rewards, counter)
     left = [stamp for stamp in card.stamps if stamp not in stamps]
     last = stamps[-1].slot if terms.every else ""
     _keep(draft, terms, card, [*card.full, full], stamps=left, filled=card.filled + 1, last=last)

@@ -9,6 +9,7 @@ from services.loyalty.domain import badges, lots, refunds, stamps, tiers
 from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
+from services.loyalty.domain.counters import take_stock
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.moments import STAMPS
@@ -64,8 +65,8 @@ def _occasion(draft: Draft, body: Tick) -> None:
         if why:
             draft.trace.setdefault("not", []).append((gift.id, why))
             continue
-        _give(draft, gift)
-        given.append({"gift": gift.id, "points": dict(gift.points), "rewards": list(gift.rewards)})
+        rewards = _give(draft, gift)
+        given.append({"gift": gift.id, "points": dict(gift.points), "rewards": rewards})
     if given:
         draft.trace["gifts"] = given
         draft.gifts = {**draft.gifts, body.name: body.at}
@@ -90,7 +91,8 @@ def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> str:
     return ""
 
 
-def _give(draft: Draft, gift: Gift) -> None:
+def _give(draft: Draft, gift: Gift) -> list[str]:
+    """Gives points and rewards; answers the rewards that there were."""
     for currency, points in gift.points.items():
         _, window = accrue(draft, currency, points, cause=gift.id)
         if window:
@@ -106,13 +108,15 @@ def _give(draft: Draft, gift: Gift) -> None:
                 ],
             },
         )
-    for reward in gift.rewards:
+    rewards = [reward for reward in gift.rewards if take_stock(draft, reward, by=gift.id)]
+    for reward in rewards:
         draft.rewards.append(IssuedReward(reward, "gift", gift.id, 0))
         draft.announce(
             "loyalty.reward.issued.v1", {"reward": reward, "by": gift.occasion, "gift": gift.id}
         )
     for badge in gift.badges:
         badges.award(draft, badge, by=gift.id)
+    return rewards
 
 
 _MOMENTS: dict[str, Callable[[Draft, Tick], None]] = {

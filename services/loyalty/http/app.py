@@ -14,6 +14,7 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.http import (
     activities,
     books,
+    catalogue,
     docs,
     failures,
     health,
@@ -63,7 +64,17 @@ def bare_app() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (members, progress, spending, activities, program, books, health, docs):
+    for routes in (
+        members,
+        progress,
+        spending,
+        activities,
+        program,
+        catalogue,
+        books,
+        health,
+        docs,
+    ):
         app.include_router(routes.router)
     problems.install(app, failures.PROBLEM_OF)
 

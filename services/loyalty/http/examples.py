@@ -130,6 +130,15 @@ REWARDS: Example = {
             "affordable": False,
             "missing": 120,
             "closed_because": None,
+            "reasons": [
+                {
+                    "code": "insufficient_points",
+                    "currency": "points",
+                    "cost": 500,
+                    "available": 380,
+                    "missing": 120,
+                }
+            ],
         }
     ],
     "issued": [
@@ -139,6 +148,41 @@ REWARDS: Example = {
             "by": "birthday",
             "points": 0,
             "issued_at": "2011-04-02T23:00:00Z",
+        }
+    ],
+}
+CATALOGUE: Example = {
+    "as_of": _AS_OF,
+    "program_version": 1,
+    "rewards": [
+        {
+            "reward": "five-off",
+            "name": "5.00 off your next order",
+            "cost": 500,
+            "currency": "points",
+            "gift_only": False,
+            "tiers": [],
+            "segments": [],
+            "limit": "2 per year",
+            "valid_from": None,
+            "valid_until": None,
+            "stock": 5000,
+            "left": 4872,
+        }
+    ],
+}
+BUDGETS: Example = {
+    "as_of": _AS_OF,
+    "program_version": 1,
+    "budgets": [
+        {
+            "rule": "big-basket",
+            "currency": "points",
+            "points": 500000,
+            "left": 412250,
+            "short": "partial",
+            "valid_from": "2011-03-01T00:00:00Z",
+            "valid_until": "2011-05-31T23:00:00Z",
         }
     ],
 }

@@ -29,15 +29,23 @@ MemberId: TypeAlias = Annotated[
         examples=["17850"],
     ),
 ]
+AcceptLanguage: TypeAlias = Annotated[
+    str,
+    Header(
+        description="Languages for names, by preference.",
+        max_length=200,
+        examples=["en, de;q=0.5"],
+    ),
+]
 FIRST_PAGE = 2**62  # above every seq
 ISSUED_SHOWN = 100
 _CURSOR = re.compile(r"s([1-9][0-9]{0,17})", re.ASCII)
 _LANGUAGE = re.compile(r"\s*([A-Za-z0-9-]{1,35})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*", re.ASCII)
 
 
-async def seen(parts: Parts, member_id: str) -> Seen:
+async def seen(parts: Parts, member_id: str, *, stock: bool = False) -> Seen:
     """The member as of now. Raises Problem ``unknown_member`` or ``unknown_program``."""
-    found = await see(parts.store, parts.programs, parts.clock, member_id)
+    found = await see(parts.store, parts.programs, parts.clock, member_id, stock=stock)
     if found is None:
         raise Problem("unknown_member", f"There is no member {member_id}.")
     return found
@@ -101,17 +109,10 @@ async def lots(parts: PartsHere, member_id: MemberId) -> models.Lots:
 async def rewards(
     parts: PartsHere,
     member_id: MemberId,
-    accept_language: Annotated[
-        str,
-        Header(
-            description="Languages for names, by preference.",
-            max_length=200,
-            examples=["en, de;q=0.5"],
-        ),
-    ] = "",
+    accept_language: AcceptLanguage = "",
 ) -> models.Rewards:
-    """The catalogue, with what the member can afford and how many points are missing."""
-    found = await seen(parts, member_id)
+    """The catalogue: what the member can have now, and of the rest every reason why not."""
+    found = await seen(parts, member_id, stock=True)
     issued = await parts.store.load_issued(member_id, ISSUED_SHOWN)
     return shown.rewards(found, issued, preferred(accept_language))
 

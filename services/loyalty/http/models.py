@@ -236,6 +236,10 @@ class CatalogueReward(Shown):
     closed_because: str | None = Field(
         description="Why it is not open to the member: `tier_too_low`; null where it is."
     )
+    reasons: list[dict[str, Any]] = Field(
+        description="Everything that stands against redeeming it now, each with its `code` and"
+        " facts, as a refused redemption would say it; empty where nothing does."
+    )
 
 
 class RewardIssued(Shown):

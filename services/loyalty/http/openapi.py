@@ -68,6 +68,14 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 }
 _FACTS: dict[str, dict[str, Any]] = {
     "insufficient_points": {"requested": 500, "available": 380, "missing": 120},
+    "sold_out": {"reward": "mug", "reasons": [{"code": "sold_out", "reward": "mug"}]},
+    "reward_unavailable": {
+        "reward": "mug",
+        "reasons": [
+            {"code": "limit_reached", "reward": "mug", "times": 2, "period": "year"},
+            {"code": "sold_out", "reward": "mug"},
+        ],
+    },
     "invalid_request": {"mistakes": [{"place": "body.points", "reason": "should be above 0"}]},
     "program_mistakes": {"mistakes": examples.MISTAKES},
     "scope_missing": {"scope": "members:read"},

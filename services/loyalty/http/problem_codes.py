@@ -77,6 +77,20 @@ KINDS: dict[str, Kind] = {
     "tier_too_low": Kind(
         409, "The reward is for other tiers", "Choose a reward that is open to the member's tier."
     ),
+    "sold_out": Kind(409, "The reward is sold out", "Choose another reward."),
+    "limit_reached": Kind(
+        409,
+        "The member has had it as often as may be",
+        "Wait until the `period` is over, or choose another reward.",
+    ),
+    "not_in_segment": Kind(
+        409, "The reward is for other members", "Choose a reward that is open to the member."
+    ),
+    "not_valid_yet": Kind(409, "The reward is not to be had yet", "Wait until `valid_from`."),
+    "no_longer_valid": Kind(409, "The reward is not to be had any more", "Choose another reward."),
+    "reward_unavailable": Kind(
+        409, "The reward cannot be had now", "See `reasons` for everything that stands against it."
+    ),
     "transfers_not_allowed": Kind(
         409, "Members may not transfer points", "The programme would have to allow it."
     ),

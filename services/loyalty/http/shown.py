@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from services.loyalty.application.online import Issued, JournalPageItem
-from services.loyalty.application.queries import Seen
+from services.loyalty.application.queries import Seen, why_not
 from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
@@ -203,18 +203,20 @@ def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.C
     missing = max(0, reward.cost - _available(seen.program, account, reward.currency))
     level = level_now(seen.program, account.standing.level)
     closed = bool(reward.tier) and level not in reward.tier
+    reasons = why_not(seen, reward)
     return models.CatalogueReward(
         reward=reward.id,
-        name=_named(reward, languages),
+        name=named(reward, languages),
         cost=reward.cost,
         currency=reward.currency,
-        affordable=not missing and not closed and account.status == "active",
+        affordable=not reasons,
         missing=missing,
         closed_because="tier_too_low" if closed else None,
+        reasons=[dict(reason) for reason in reasons],
     )
 
 
-def _named(reward: Reward, languages: Sequence[str]) -> str:
+def named(reward: Reward, languages: Sequence[str]) -> str:
     """The name in the first language that there is one for, else the first name, else the id."""
     return in_language(reward.names, languages) or reward.id
 

@@ -69,6 +69,12 @@ _COMMON = (
         "unknown_reward",
         "insufficient_points",
         "tier_too_low",
+        "sold_out",
+        "limit_reached",
+        "not_in_segment",
+        "not_valid_yet",
+        "no_longer_valid",
+        "reward_unavailable",
         *_COMMON,
         example=examples.REDEMPTION,
         status=201,
@@ -78,7 +84,10 @@ _COMMON = (
 async def redeem(
     parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.RedemptionRequest
 ) -> Response:
-    """A reward of the catalogue at its cost. A refusal says how many points are missing."""
+    """A reward of the catalogue at its cost. A refusal lists all `reasons`, each with its `code`
+    and its facts, such as how many points are missing. Where there is but one, it is the refusal's
+    own `code`; several are `reward_unavailable`.
+    """
     name = _name("rd", member_id, key)
     body = RedemptionRequested(name, wanted.reward)
     return await _answer(parts, member_id, key, name, wanted, body)

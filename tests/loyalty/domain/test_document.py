@@ -21,6 +21,7 @@ from services.loyalty.domain.document import (
 )
 from services.loyalty.domain.program import (
     Boosts,
+    Budget,
     Cap,
     Expiry,
     Filter,
@@ -300,6 +301,11 @@ def test_purchases_pay_for_purchase_rules_and_nobody_for_others(rule: str, fundi
     ("rule", "wrong"),
     [
         ("{event: purchase, give: {}}", "give"),
+        ("{event: purchase, give: {points: 1}, budget: 500}", "budget"),
+        ("{event: purchase, give: {points: 1}, budget: 500 status}", "budget"),
+        ("{event: purchase, give: {points: 1}, budget: 0 points}", "budget"),
+        ("{event: purchase, give: {points: 1}, budget_short: nothing}", "budget_short"),
+        ("{event: purchase, give: {points: 1}, budget: 5 points, budget_short: x}", "budget_short"),
         ("{event: purchase, give: {points: 1}, kind: product.reviewed}", "kind"),
         ("{event: engagement, give: {points: 1}, store: [a]}", "store"),
         ("{event: engagement, give: {points: 1}, nth: 1}", "nth"),
@@ -453,6 +459,11 @@ gifts: {birthday: {give: [1 points]}}
         ("rewards: {mug: {cost: 5 stars}}", "rewards.mug.cost"),
         ("rewards: {mug: {cost: 5 status}}", "rewards.mug.cost"),
         ("rewards: {mug: {cost: 5 points, tier: gold}}", "rewards.mug.tier"),
+        ("rewards: {mug: {cost: 5 points, stock: lots}}", "rewards.mug.stock"),
+        ("rewards: {mug: {cost: 5 points, limit: 5 points per day}}", "rewards.mug.limit"),
+        ("rewards: {mug: {cost: 5 points, segment: [a, a]}}", "rewards.mug.segment[1]"),
+        ("rewards: {mug: {gift_only: true, valid: 2011-01-01/..}}", "rewards.mug.valid"),
+        ("rewards: {mug: {gift_only: true, limit: 1 per day}}", "rewards.mug.limit"),
         ("rewards: {mug: {cost: 5 points, names: {norsk bokmål: Kopp}}}",
          "rewards.mug.names.norsk bokmål"),
         ("successors: {rewards: {cup: mug}}", "successors.rewards.cup"),
@@ -719,8 +730,30 @@ def _next(old: str, new: str) -> dict[str, Mistake]:
     return {}
 
 
+def test_what_the_budget_counts_is_given_first() -> None:
+    rule = (
+        "{event: enrolled, give: {stars: 1, points: 5}, budget: 500 points, budget_short: nothing}"
+    )
+    program = parse_program(f"{HEAD}  stars: {{}}\nearn: {{spree: {rule}}}\n", 1)
+    [spree] = program.rules
+    assert [give.currency for give in spree.gives] == ["points", "stars"]
+    assert spree.budget == Budget("points", 500, partial=False)
+    assert program.counters == {"budget:spree": 500}
+
+
 def test_a_version_may_follow_itself() -> None:
     assert not _next(OLD, OLD)
+
+
+def test_a_budget_goes_on_in_its_currency_or_under_another_name() -> None:
+    def giving(currency: str, rest: str = "") -> str:
+        rule = f"event: enrolled, give: {{{currency}: 5}}, budget: 500 {currency}"
+        return f"{HEAD}  stars: {{}}\n{TIERS}earn: {{spree: {{{rule}}}}}\n{rest}"
+
+    assert not _next(giving("points"), giving("points").replace("500", "300"))
+    assert set(_next(giving("points"), giving("stars"))) == {"earn.spree.budget"}
+    gone = giving("points").replace("  stars: {}\n", "")
+    assert not _next(giving("stars"), gone + "successors: {currencies: {stars: points}}\n")
 
 
 def test_what_a_version_drops_needs_a_successor() -> None:

@@ -56,12 +56,9 @@ def test_a_refusal_says_how_many_points_are_missing() -> None:
     ada = rich(120)
     outcome = ada.redeems("mug")
     assert (outcome.status, outcome.reason) == ("refused", "insufficient_points")
-    assert outcome.details == {
-        "currency": "points",
-        "cost": 300,
-        "available": 120,
-        "missing": 180,
-    }
+    facts = {"currency": "points", "cost": 300, "available": 120, "missing": 180}
+    reasons = [{"code": "insufficient_points", **facts}]
+    assert outcome.details == {**facts, "reasons": reasons}
     assert ada.available == 120
 
 

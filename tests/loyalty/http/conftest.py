@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from services.loyalty.application.api_keys import SCOPES
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.programs import Programs
-from services.loyalty.db.connect import create_pool
+from services.loyalty.db.connect import connected, create_pool
 from services.loyalty.db.keys import create_key
 from services.loyalty.db.online import PgOnlineStore
 from services.loyalty.domain.calendar import DAY, Instant
@@ -89,3 +89,10 @@ async def client(unpublished: httpx.AsyncClient, clock: FixedClock) -> httpx.Asy
     assert made.status_code == 201, made.text
     clock.at = START + 10 * DAY
     return unpublished
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """As the superuser connects."""
+    async with connected(database.owner_url, purpose="test", role=None) as opened:
+        yield opened

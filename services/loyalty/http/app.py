@@ -20,6 +20,7 @@ from services.loyalty.http import (
     health,
     members,
     openapi,
+    previews,
     problems,
     program,
     progress,
@@ -66,6 +67,7 @@ def bare_app() -> FastAPI:
     )
     for routes in (
         members,
+        previews,
         progress,
         spending,
         activities,

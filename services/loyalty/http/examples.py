@@ -215,6 +215,48 @@ BADGES: Example = {
     "notice": None,
     "badges": [{"badge": "explorer", "name": "Explorer", "given_at": "2011-03-14T10:12:00Z"}],
 }
+PREVIEW_REQUEST: Example = {
+    "member_id": "17850",
+    "currency": "GBP",
+    "lines": [
+        {"position": 1, "sku": "22423", "quantity": 2, "unit_price": "12.75", "category": "kitchen"}
+    ],
+    "shipping": "4.95",
+    "channel": "web",
+}
+PREVIEW: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "program_version": 3,
+    "outcome": "accepted",
+    "reason": None,
+    "earned": [
+        {
+            "rule": "base",
+            "currency": "points",
+            "points": 25,
+            "available": "2011-06-15T23:00:00Z",
+            "expires_at": "2011-09-30T23:00:00Z",
+        },
+        {
+            "rule": "base",
+            "currency": "status",
+            "points": 25,
+            "available": None,
+            "expires_at": None,
+        },
+    ],
+    "joining": [],
+    "trace": {
+        "fired": [
+            {"rule": "base", "currency": "points", "spend": 2550, "rate": [1, 100], "points": 25},
+            {"rule": "base", "currency": "status", "spend": 2550, "rate": [1, 100], "points": 25},
+        ],
+        "not": [["big-basket", "below_min_spend"]],
+    },
+    "balances": [_BALANCE],
+    "tier": TIER,
+}
 REDEMPTION_REQUEST: Example = {"reward": "five-off"}
 TRANSFER_REQUEST: Example = {"to_member": "13047", "currency": "points", "points": 100}
 ADJUSTMENT_REQUEST: Example = {

@@ -132,7 +132,9 @@ _NEXT = """
         SELECT member_id FROM account WHERE member_id > $1 ORDER BY member_id LIMIT $2
     ) AS next
 """
-_RECEIPT = "SELECT doc FROM receipt WHERE member_id = $1 AND order_id = $2"
+_RECEIPTS = """
+    SELECT order_id, doc FROM receipt WHERE member_id = $1 AND order_id = ANY($2::text[])
+"""
 
 _PLANNED = (
     "plan_cache_mode = force_custom_plan",
@@ -205,10 +207,9 @@ class CutReader:
         """All rows of one member that made or changed a receipt, and later ones: section -1."""
         return self._cursor(_ORDERS, (_before(member), member))
 
-    async def receipt(self, member: str, order: str) -> str:
-        """The receipt as it is now."""
-        doc: str = await self._connection.fetchval(_RECEIPT, member, order)
-        return doc
+    async def receipts(self, member: str, orders: Sequence[str]) -> dict[str, str]:
+        """Receipts as they are now, by order."""
+        return dict(await self._connection.fetch(_RECEIPTS, member, list(orders)))
 
     async def _fetch(self, query: str, span: Span, *more: object) -> Sequence[asyncpg.Record]:
         rows: Sequence[asyncpg.Record] = await self._connection.fetch(

@@ -143,8 +143,9 @@ class Making:
                 made[each.seq] = each
             else:
                 chains[changed.order].append((each, changed))
+        now = await self._reader.receipts(member, list(chains))
         for order, chain in chains.items():
-            last = decode_receipt(await self._reader.receipt(member, order))
+            last = decode_receipt(now[order])
             for found in self._consideration.returned(made.get(last.seq), chain, last):
                 yield found
 

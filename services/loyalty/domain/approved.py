@@ -8,6 +8,7 @@ new approval from a later date, and nothing here is fitted to what was observed.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -92,10 +93,15 @@ class Approvals:
 
     def __init__(self, approvals: Iterable[Approval] = ()) -> None:
         self._all = sorted(approvals, key=lambda each: (each.holds_from, each.number))
+        self._dates = [each.holds_from for each in self._all]
 
     def held_before(self, at: Instant) -> list[Approval]:
         """Those whose date comes before an instant, in the order of their dates."""
         return [each for each in self._all if each.holds_from < at]
+
+    def held(self, at: Instant) -> int:
+        """How many hold at an instant: between two instants of one number nothing changes."""
+        return bisect_right(self._dates, at)
 
     def redemption(self, currency: str, issued: str, at: Instant) -> Fraction:
         """The share of a month's points that is expected to be redeemed, as approved for ``at``."""

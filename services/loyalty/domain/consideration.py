@@ -120,10 +120,13 @@ def allocate(price: int, alone: Sequence[Fraction]) -> list[int]:
     All points together get price × theirs ÷ (price + theirs), rounded once; among them it is split
     by largest remainder.
     """
-    total = sum(alone, Fraction(0))
+    total = alone[0] if len(alone) == 1 else sum(alone, Fraction(0))
     if not total or not price:
         return [0] * len(alone)
-    whole = half_up(price * total / (price + total))
+    part, of = price * total.numerator, price * total.denominator + total.numerator
+    whole = (2 * part + of) // (2 * of)
+    if len(alone) == 1:
+        return [whole]
     common = lcm(*(each.denominator for each in alone))
     return largest_remainder(whole, [int(each * common) for each in alone])
 
@@ -135,6 +138,7 @@ class Consideration:
         self._programs = programs
         self._approvals = approvals
         self._fundings: dict[int, dict[str, str]] = {}
+        self._points: dict[tuple[int, int, str, str, str, str], tuple[Fraction, str, str]] = {}
 
     def issued(self, row: Row, entries: Sequence[LedgerEntry]) -> Iterator[Found]:
         """What the points received that a row issued, if it concerns no receipt from before."""
@@ -221,11 +225,8 @@ class Consideration:
         alone: list[tuple[int, Fraction]] = []
         for index, part in enumerate(parts):
             funding = self._funding(row, part.rule) if money else self._unpaid(row, part.rule)
-            in_money = money if funding == PURCHASE else ""
-            worth, code, why = self._worth(row, part.currency, in_money)
-            expected = self._approvals.redemption(part.currency, part.issued, row.effective_at)
-            whole = worth * part.points
-            amount = whole if funding == THIRD_PARTY else whole * expected
+            each, code, why = self._point(row, part, funding, money)
+            amount = each * part.points
             if funding == PURCHASE and code:
                 alone.append((index, amount))
             shares.append(_Share(funding, code, amount, why))
@@ -233,6 +234,18 @@ class Consideration:
         for (index, _), allocated in zip(alone, split, strict=True):
             shares[index] = shares[index]._replace(amount=Fraction(allocated))
         return shares
+
+    def _point(self, row: Row, part: _Part, funding: str, money: str) -> tuple[Fraction, str, str]:
+        """What one point receives alone, its money, and else why it receives nothing."""
+        held = self._approvals.held(row.effective_at)
+        key = held, row.version, part.currency, part.issued, funding, money
+        known = self._points.get(key)
+        if known is None:
+            worth, code, why = self._worth(row, part.currency, money if funding == PURCHASE else "")
+            expected = self._approvals.redemption(part.currency, part.issued, row.effective_at)
+            alone = worth if funding == THIRD_PARTY else worth * expected
+            known = self._points[key] = alone, code, why
+        return known
 
     def _worth(self, row: Row, currency: str, money: str) -> tuple[Fraction, str, str]:
         """A point's worth in minor units, the money, and else why there is none. The programme

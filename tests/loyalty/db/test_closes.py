@@ -243,6 +243,10 @@ async def test_a_close_is_final_and_runs_again_byte_for_byte(life: Life) -> None
     for row in february.deferred:
         if row.funding == "purchase":
             assert row.recognised_before == known.get(row.issued, "0.00")
+    whole = await life.reports(until=day("2011-03-01"))
+    assert [(row.issued, row.money, row.funding, row.allocated) for row in whole.deferred] == [
+        (row.issued, row.money, row.funding, row.allocated) for row in february.deferred
+    ]
     for report in (closed, january, february):
         again = await life.reports(report.period)
         assert encode_report(again) == encode_report(report)

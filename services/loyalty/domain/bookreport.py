@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from services.loyalty.domain.calendar import NEVER, rfc3339
+from services.loyalty.domain.calendar import IDLE, NEVER, rfc3339
 from services.loyalty.domain.consideration import half_up
 from services.loyalty.domain.deferral import JournalLine, MonthDeferred
 from services.loyalty.domain.money import decimal_text
@@ -69,8 +69,8 @@ class Liability(msgspec.Struct, frozen=True):
 
 
 class Outstanding(msgspec.Struct, frozen=True):
-    """Points outstanding of one month of issue (``2011-02``) or one end of life (an instant,
-    ``never`` or ``open``, which waits for an activation).
+    """Points outstanding of one month of issue (``2011-02``) or one end of life: an instant,
+    ``never``, ``inactivity`` (which moves with the member), or ``open`` (which an activation sets).
     """
 
     key: str
@@ -283,8 +283,10 @@ def _in_time(key: str) -> tuple[int, str]:
 
 def _life(expires: str) -> str:
     """The end of life that a lot's name holds, for people."""
-    if not expires.isdigit() or int(expires) >= NEVER:
+    if not expires.isdigit() or int(expires) == NEVER:
         return "never"
+    if int(expires) == IDLE:
+        return "inactivity"
     return rfc3339(int(expires)) if int(expires) else "open"
 
 

@@ -236,6 +236,16 @@ def _add_operations(adds: _Adds) -> None:
         example="loyalty program show 3",
     )
     show.add_argument("version", type=int, nargs="?", help="which (default: list all)")
+    holdout = program(
+        "holdout",
+        "commands.holdouts:holdout",
+        "compare what members spent who get a rule, and whom its holdout leaves out",
+        example="loyalty program holdout spring-steps --since 2011-03-01",
+    )
+    holdout.add_argument("rule", help="a rule, boost or card that has a holdout")
+    holdout.add_argument("--since", metavar="DATE", help="first day (default: the holdout's first)")
+    holdout.add_argument("--until", metavar="DATE", help="last day (default: the rule's, or today)")
+    holdout.add_argument("--json", action="store_true", help="print it as one JSON object")
     adjust = adds(
         "adjust",
         "commands.adjust:adjust",

@@ -49,13 +49,13 @@ async def replay(settings: Settings, options: Namespace) -> int:
     return BOOKS.code
 
 
-def bar() -> Progress:
-    """A progress bar of activities, where somebody watches."""
+def bar(unit: str = "activities") -> Progress:
+    """A progress bar, where somebody watches."""
     screen = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:,.0f} activities"),
+        TextColumn(f"{{task.completed:,.0f}} {unit}"),
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)

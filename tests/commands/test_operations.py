@@ -12,6 +12,7 @@ import pytest
 from services.events.broker import Kafka
 from services.loyalty.domain import decide
 from services.loyalty.domain.activity import Tick
+from services.loyalty.domain.calendar import Instant
 from tests.commandline import Done, Loyalty
 from tests.events.conftest import PROGRAMME, recreate_topics
 from tests.events.messages import NOW, event
@@ -52,14 +53,17 @@ class Shop:
         )
 
     def enrols(self, member: str) -> None:
-        self._hears("commerce.member.enrolled.v1", member)
+        self.hears("commerce.member.enrolled.v1", member)
 
     def erases(self, member: str) -> None:
-        self._hears("commerce.member.erased.v1", member)
+        self.hears("commerce.member.erased.v1", member)
 
-    def _hears(self, kind: str, member: str) -> None:
+    def hears(self, kind: str, member: str, *, at: Instant = NOW, **said: object) -> None:
+        """An event arrives."""
         run_sql(self.database.owner_url, "DELETE FROM dead_letter")
-        self.gets_a_dead_letter(event(kind, {"member_id": member}, at=NOW, id=f"{kind}-{member}"))
+        self.gets_a_dead_letter(
+            event(kind, {"member_id": member, **said}, at=at, id=f"{kind}-{member}")
+        )
         done = self.types("dead-letters", "replay", PLACE)
         assert done.returncode == 0, done.stderr
 

@@ -14,6 +14,7 @@ from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.books import Books
 from services.loyalty.application.store import Loaded, Session, Write
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
 
 
@@ -146,6 +147,10 @@ class OnlineStore(Protocol):
 
     async def load_version(self, version: int) -> PublishedVersion | None:
         """One published version with its document."""
+        ...
+
+    async def compare_holdout(self, trial: Trial) -> Comparison:
+        """Reads all members and their orders of the trial's time, one by one."""
         ...
 
     async def find_key(self, key_id: str) -> ApiKey | None:

@@ -25,9 +25,11 @@ from services.loyalty.application.store import Write
 from services.loyalty.db import keys, programs, single
 from services.loyalty.db.closes import PgBooks
 from services.loyalty.db.connect import SchemaBehind
+from services.loyalty.db.holdouts import compare
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
+from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
 
 _log = logging.getLogger(__name__)
@@ -146,6 +148,10 @@ class PgOnlineStore:
         async with self._connection() as connection:
             row = await connection.fetchrow(_VERSION, version)
         return _version(row) if row else None
+
+    async def compare_holdout(self, trial: Trial) -> Comparison:
+        async with self._connection() as connection:
+            return await compare(connection, trial)
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         async with self._connection() as connection:

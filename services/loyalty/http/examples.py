@@ -398,6 +398,31 @@ CURRENT: Example = {**VERSION, "document": PROGRAM_YAML}
 VERSIONS: Example = {
     "versions": [{name: value for name, value in VERSION.items() if name != "program"}]
 }
+HOLDOUT: Example = {
+    "program": "harbour-rewards",
+    "rule": "spend-and-get",
+    "holdout": "10 %",
+    "since": "2011-03-01T00:00:00Z",
+    "until": "2011-05-31T23:00:00Z",
+    "treated": {
+        "members": 1793,
+        "buyers": 1012,
+        "orders": 1871,
+        "reached": 702,
+        "spend": {"GBP": "402117.60"},
+        "spend_per_member": {"GBP": "224.27"},
+        "points": {"points": 101450},
+    },
+    "held_out": {
+        "members": 207,
+        "buyers": 110,
+        "orders": 198,
+        "reached": 71,
+        "spend": {"GBP": "43002.15"},
+        "spend_per_member": {"GBP": "207.74"},
+        "points": {},
+    },
+}
 WARNING: Example = {
     "place": "boosts.payday.days",
     "reason": "BYMONTHDAY=31 has no day in 2011-02, so that it is skipped there",

@@ -53,6 +53,9 @@ KINDS: dict[str, Kind] = {
     "unknown_member": Kind(404, "No such member", "Check the id, or enrol the member first."),
     "no_tier": Kind(404, "There is no tier", "Enrol the member; the programme must have tiers."),
     "unknown_program": Kind(404, "No programme yet", "Publish a first version of the programme."),
+    "unknown_holdout": Kind(
+        404, "No such holdout", "Name a rule, boost or card that has a holdout in some version."
+    ),
     "unknown_version": Kind(
         404, "No such version", "See /v1/program/versions for those that there are."
     ),

@@ -18,6 +18,7 @@ from services.loyalty.application.online import (
     Unreachable,
 )
 from services.loyalty.application.programs import Programs
+from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.http.app import create_app
 from services.loyalty.http.parts import HttpLimits
 
@@ -52,6 +53,9 @@ class Keyring:
         raise Unreachable(NOWHERE)
 
     async def load_version(self, version: int) -> PublishedVersion | None:
+        raise Unreachable(NOWHERE)
+
+    async def compare_holdout(self, trial: Trial) -> Comparison:
         raise Unreachable(NOWHERE)
 
     def books(self) -> AbstractAsyncContextManager[Books]:

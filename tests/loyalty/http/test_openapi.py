@@ -23,6 +23,7 @@ from services.loyalty.http import (
     books,
     examples,
     health,
+    holdouts,
     members,
     models,
     openapi,
@@ -40,7 +41,7 @@ def _routes() -> list[APIRoute]:
     """The routes that the document shows, wherever they were included from."""
     return [
         route
-        for module in (members, spending, activities, program, books, health)
+        for module in (members, spending, activities, program, holdouts, books, health)
         for route in module.router.routes
         if isinstance(route, APIRoute)
     ]

@@ -24,6 +24,7 @@ from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder
 
 _WHOLE = (1, 1)
+_NO_STEPS = (0, 0)
 
 
 def fire(occasion: Occasion, rules: Sequence[Rule], activity: str) -> list[Posting]:
@@ -73,7 +74,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
                 missed.append((rule.id, "no_rate_for_currency"))
                 continue
             fact: dict[str, Any] = {"rule": rule.id, "currency": give.currency, "spend": spend}
-            steps = _steps(occasion, give, spend)
+            steps = _steps(occasion, give, spend) if give.steps else _NO_STEPS
             _arithmetic(fact, occasion, give, factor, boosts, steps[1])
             limits = not draft.program.currencies[give.currency].qualifies
             points, taken = _bound(occasion, rule, fact, points, bounds, capped)
@@ -463,7 +464,8 @@ def _post(
         taken,
         window,
         bool(give.rates) and not steps[0],
-        *steps,
+        steps[0],
+        steps[1],
     )
 
 

@@ -53,8 +53,21 @@ def segment(draft: Draft, body: Segmented) -> None:
             kept.append(Membership(held.segment, held.starts_at, min(held.ends_at, starts_at)))
     if starts_at < ends_at:
         kept.append(Membership(body.segment, starts_at, ends_at))
-    draft.segments = kept
+    draft.segments = _bounded(kept, body.segment)
     draft.announce("loyalty.member.segmented.v1", {"segment": body.segment})
+
+
+MOST_OF_A_SEGMENT = 12
+"""So many memberships of one segment are remembered: a shop that flips it daily fills no state."""
+
+
+def _bounded(memberships: list[Membership], segment: str) -> list[Membership]:
+    """Forgets the earliest where there are too many of a segment."""
+    of_it = [held for held in memberships if held.segment == segment]
+    if len(of_it) <= MOST_OF_A_SEGMENT:
+        return memberships
+    first = min(of_it, key=lambda held: held.starts_at)
+    return [held for held in memberships if held is not first]
 
 
 def status(draft: Draft, body: StatusChanged) -> None:

@@ -22,6 +22,7 @@ class Occasion:
 
     __slots__ = (
         "about",
+        "amends",
         "channel",
         "currency",
         "draft",
@@ -55,6 +56,7 @@ class Occasion:
         of: str = "",
         about: str = "",
         posted: Mapping[str, int] | None = None,
+        amends: bool = False,
     ) -> None:
         self.draft = draft
         self.lines = lines
@@ -68,6 +70,7 @@ class Occasion:
         self.of = of
         self.about = about
         self.posted = posted or {}  # points by currency that the order has already, for its caps
+        self.amends = amends  # of which channel, store and payment are not told
         then = draft.facts.level_then
         self.level = draft.standing.level if then is None else then
         self.spends = [line.spend for line in receipt_lines]
@@ -133,7 +136,8 @@ class Occasion:
         return self.matched_boosts
 
     def _missed(self, boost: Boost) -> bool:
-        why = unmet(self, boost)
+        unknown = self.amends and boost.filter.excludes_purchases
+        why = "not_told_by_amendment" if unknown else unmet(self, boost)
         if not why and boost.when is not None:
             try:
                 why = "" if self.holds(boost.when) else "condition"

@@ -157,7 +157,8 @@ class Filter:
 
     ``sku``, ``category`` and ``brand`` choose lines, and with ``exclude_`` leave lines out; the
     rest choose the activity, and with ``exclude_`` turn it away. ``nth`` holds ordinal numbers of
-    the member's purchases (1 is the first).
+    the member's purchases (1 is the first). ``excludes_purchases`` is set where one is turned away
+    by what its amendment does not tell.
     """
 
     sku: frozenset[str] = frozenset()
@@ -181,6 +182,7 @@ class Filter:
     chooses_lines: bool = field(init=False, compare=False)
     empty: bool = field(init=False, compare=False)
     excludes: bool = field(init=False, compare=False)
+    excludes_purchases: bool = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         left_out = (self.exclude_sku, self.exclude_category, self.exclude_brand)
@@ -194,6 +196,7 @@ class Filter:
             self.exclude_segment,
         )
         chosen = any(lines) or any(activity)
+        object.__setattr__(self, "excludes_purchases", any(turned_away[:3]))
         object.__setattr__(self, "chooses_lines", any(lines))
         object.__setattr__(self, "excludes", any(turned_away))
         object.__setattr__(self, "empty", not chosen and not any(turned_away))
@@ -217,11 +220,17 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Give:
-    """What a rule gives in one currency: a rate per currency of money, or a fixed number."""
+    """What a rule gives in one currency: a rate per currency of money, for whole ``steps`` of it or
+    for all of it, or a fixed number.
+    """
 
     currency: str
     rates: Mapping[str, Rate] = field(default_factory=dict)
     fixed: int = 0
+    steps: bool = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", any(rate.full for rate in self.rates.values()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,8 +125,8 @@ def amendment(draft: Draft, body: Amended) -> None:
     difference.
 
     The difference is judged by rules with a rate only: what a rule gives once for an order, it has
-    given. Nor is it judged by rules that look at what the order costs in all, or that lost in their
-    group to one that fired.
+    given. Nor is it judged by rules that look at what the order costs in all, that lost in their
+    group to one that fired, or that exclude by what only the purchase told and had not fired then.
     """
     receipt = _receipt(draft, body.order)
     if body.currency != receipt.currency:
@@ -191,6 +191,7 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
         currency=body.currency,
         order=body.order,
         posted=_kept(receipt),
+        amends=True,
     )
     fired = {posting.rule for posting in receipt.postings}
     groups: dict[str, set[str]] = {}
@@ -202,6 +203,7 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
         for rule in draft.program.rules_by_event.get("purchase", ())
         if all(give.rates for give in rule.gives) and not _looks_at_the_whole(rule)
         if not rule.group or rule.id in fired or groups[rule.group].isdisjoint(fired)
+        if not rule.filter.excludes_purchases or rule.id in fired
     )
     postings = fire(occasion, rated, "amendment")
     quantities = {line.position: line.quantity for line in body.lines}
@@ -211,7 +213,7 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
 
 def _looks_at_the_whole(rule: Rule) -> bool:
     """Whether a rule goes by what the order costs in all, which a difference does not tell."""
-    steps = any(rate.full for give in rule.gives for rate in give.rates.values())
+    steps = any(give.steps for give in rule.gives)
     return bool(rule.min_spend or rule.max_spend) or steps
 
 

@@ -196,6 +196,30 @@ def test_a_segment_that_goes_on_is_one_membership() -> None:
     assert held.starts_at == at("2011-02-01")
 
 
+def test_what_a_shop_flips_daily_is_remembered_a_dozen_times() -> None:
+    ada = ada_of()
+    for day in range(1, 31):
+        ada.is_in("vip", f"2011-03-{day:02}", f"2011-03-{day:02} 18:00")
+    assert len(ada.account.segments) == 12
+    assert min(held.starts_at for held in ada.account.segments) == at("2011-03-19")
+
+
+def test_an_amendment_does_not_slip_past_an_exclusion() -> None:
+    no_vouchers = Filter(exclude_payment=frozenset({"voucher"}))
+    double = Boost("double", {"points": (2, 1)}, no_vouchers)
+    boosts = Boosts((double,), applies_to=frozenset({"base"}))
+    ada = ada_of(base(filter=no_vouchers), boosts=boosts)
+    ada.buys("o1", line(1, 10_00), payment="voucher")
+    ada.amends("o1", line(1, 90_00))
+    assert ada.available == 0
+    ada.buys("o2", line(1, 10_00), payment="card")
+    outcome = ada.amends("o2", line(1, 30_00))
+    assert (fired(outcome), missed(outcome)) == (
+        {"base": 20},
+        {"double": "not_told_by_amendment"},
+    )
+
+
 # Groups ---------------------------------------------------------------------------------------
 
 

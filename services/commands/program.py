@@ -5,17 +5,18 @@ from __future__ import annotations
 import getpass
 import sys
 from argparse import Namespace
+from collections.abc import Iterable
 from pathlib import Path
 
 from services.commands import wiring
 from services.failures import USAGE, Refusal
-from services.loyalty.application.publishing import HoldsTooSoon, VersionExists
+from services.loyalty.application.publishing import HoldsTooSoon, VersionExists, warnings
 from services.loyalty.application.publishing import publish as publish_version
 from services.loyalty.db.connect import connected
 from services.loyalty.db.online import PgOnlineSession
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.document import parse_program
-from services.loyalty.domain.mistakes import ProgramMistakes
+from services.loyalty.domain.mistakes import Mistake, ProgramMistakes
 from services.loyalty.domain.warnings import warnings_of
 from services.settings import Settings
 
@@ -28,7 +29,7 @@ async def check(settings: Settings, options: Namespace) -> int:
         program = parse_program(document, 1)
     except ProgramMistakes as mistakes:
         return report_mistakes(options.file, mistakes)
-    _warn(document)
+    _warn(warnings_of(document))
     print(f"{options.file}: a programme without mistakes, from {rfc3339(program.holds_from)}")
     return 0
 
@@ -50,14 +51,14 @@ async def publish(settings: Settings, options: Namespace) -> int:
             ) from error
         except VersionExists as error:
             raise Refusal("another version was published at this moment: try again") from error
-    _warn(document)
+        _warn(await warnings(session, document))
     print(f"version {made.version}, holds from {rfc3339(made.holds_from)}")
     return 0
 
 
-def _warn(document: str) -> None:
+def _warn(found: Iterable[Mistake]) -> None:
     """What may not be meant stands on standard error, a line each: nothing is refused for it."""
-    for warning in warnings_of(document):
+    for warning in found:
         print(f"loyalty: warning: {warning}", file=sys.stderr)
 
 

@@ -15,6 +15,7 @@ from services.loyalty.application.store import (
     AlreadyRecorded,
     Decided,
     Loaded,
+    Overdrawn,
     ProfilePatch,
     Session,
     Write,
@@ -162,6 +163,38 @@ async def test_receipts_lots_and_history_come_back_by_their_keys(stores: Stores)
     assert await session.load_history([("ada", window), ("bob", window)]) == {
         ("ada", window): [0, 100]
     }
+
+
+async def test_shared_counters_add_up_and_never_leave_their_bounds(stores: Stores) -> None:
+    session, other = await stores.open(), await stores.open()
+    assert await session.load_counters(["stock:a", "stock:b"]) == {"stock:a": 0, "stock:b": 0}
+    for granted, used in (({"stock:a": 2, "stock:b": 1}, (2, 1)), ({"stock:a": -1}, (1, 1))):
+        await _record(session, await _granting(session, granted))
+        found = await other.load_counters(["stock:a", "stock:b"])
+        assert found == dict(zip(("stock:a", "stock:b"), used, strict=True))
+    for granted in ({"stock:a": 3}, {"stock:b": 3, "stock:a": 1}, {"stock:b": -2}):
+        with pytest.raises(Overdrawn):
+            await _record(session, await _granting(session, granted))
+    assert await other.load_counters(["stock:a", "stock:b"]) == {"stock:a": 1, "stock:b": 1}
+
+
+async def test_a_cap_lowered_below_what_is_used_lets_things_be_given_back(stores: Stores) -> None:
+    session = await stores.open()
+    await _record(session, await _granting(session, {"stock:a": 3}, cap=3))
+    await _record(session, await _granting(session, {"stock:a": -1}, cap=1))
+    with pytest.raises(Overdrawn):
+        await _record(session, await _granting(session, {"stock:a": 1}, cap=1))
+    async with session.transaction():
+        assert await session.load_counters(["stock:a"], lock=True) == {"stock:a": 2}
+
+
+async def _granting(session: Session, granted: dict[str, int], cap: int = 3) -> Write:
+    [ada] = await _opened(session, "ada")
+    write = write_of(ada, bought(f"{ada.version}"))
+    decision = write.decided[0].decision
+    decision.grants = decision.trace["grants"] = granted
+    write.caps = dict.fromkeys(granted, cap)
+    return write
 
 
 async def test_the_level_held_at_an_instant_is_the_last_one_taken_by_then(stores: Stores) -> None:

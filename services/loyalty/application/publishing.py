@@ -12,8 +12,15 @@ import hashlib
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.online import OnlineSession, PublishedVersion
 from services.loyalty.domain.calendar import SECOND, Instant
-from services.loyalty.domain.document import check_successor, compile_program, read_document
+from services.loyalty.domain.document import (
+    check_successor,
+    compile_program,
+    parse_program,
+    read_document,
+)
+from services.loyalty.domain.mistakes import Mistake
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.warnings import closed_by, warnings_of
 
 AHEAD = 60 * SECOND
 """The least time between a publication and the instant from which its version holds."""
@@ -66,6 +73,20 @@ async def publish(session: OnlineSession, clock: Clock, text: str, *, by: str) -
     if adds:  # whoever was visited meanwhile, under the versions before
         await session.lower_due(program.holds_from)
     return made
+
+
+async def warnings(session: OnlineSession, text: str) -> list[Mistake]:
+    """What a document says that may not be meant, seen against what was taken before.
+
+    Raises:
+        ProgramMistakes: all that is wrong with it, at once.
+    """
+    found = await asyncio.to_thread(warnings_of, text)
+    keys = (await asyncio.to_thread(parse_program, text, 1)).counters
+    if keys:
+        used = await session.load_counters(keys)
+        found += await asyncio.to_thread(closed_by, text, used)
+    return found
 
 
 async def _ahead(

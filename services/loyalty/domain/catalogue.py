@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import ended_before, period_key
-from services.loyalty.domain.program import Reward
+from services.loyalty.domain.program import STOCK, Reward
 from services.loyalty.domain.refusal import Refusal
 
 SEVERAL = "reward_unavailable"
@@ -70,14 +70,31 @@ def _in_segment(draft: Draft, reward: Reward) -> bool:
     )
 
 
-def count_redemption(draft: Draft, reward: Reward) -> None:
-    """Takes a piece of the stock, and one time of the member's limit."""
+def count_redemption(draft: Draft, reward: Reward) -> list[str]:
+    """Takes a piece of the stock, and one time of the member's limit; answers from which counters,
+    so that :func:`uncount_redemption` can give them back.
+    """
+    counters: list[str] = []
     if reward.stock is not None:
         draft.grant(reward.stock_key, 1)
+        counters.append(reward.stock_key)
     if reward.limit is not None:
         key = redemption_key(reward, draft.day)
         past = draft.day != draft.today and ended_before(key.rpartition("/")[2], draft.today)
         draft.count(key, 1, 0, past=past)
+        counters.append(key)
+    return counters
+
+
+def uncount_redemption(draft: Draft, counters: Sequence[str]) -> None:
+    """Gives back what a redemption took that is undone whole: the piece to the stock, and the time
+    to the member's limit, unless its period is over.
+    """
+    for key in counters:
+        if key.startswith(STOCK):
+            draft.grant(key, -1)
+        elif key in draft.counters:
+            draft.count(key, -1, 0, past=False)
 
 
 def redemption_key(reward: Reward, day: date) -> str:

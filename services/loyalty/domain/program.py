@@ -248,9 +248,13 @@ BUDGET = "budget:"
 """Begins the name of every counter that is a campaign's budget."""
 
 
+STOCK = "stock:"
+"""Begins the name of every counter that is a reward's stock."""
+
+
 def stock_key(reward: str) -> str:
     """The counter of a reward's stock: ``stock:mug``."""
-    return f"stock:{reward}"
+    return STOCK + reward
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.loyalty.domain.document import read_document
 from services.loyalty.domain.findings import Finding, Findings
 from services.loyalty.domain.mistakes import Mistake
+from services.loyalty.domain.program import BUDGET, stock_key
 from services.loyalty.domain.recurrence_gaps import skipped_month
 from services.loyalty.domain.sections import Choice, Document
 from services.loyalty.domain.source import Path, read_source
@@ -19,6 +22,30 @@ def warnings_of(text: str) -> list[Mistake]:
     source = read_source(text)
     found = [source.mistake(*finding) for finding in _findings(read_document(text))]
     return sorted(found, key=lambda one: (one.line or 0, one.column or 0, one.place))
+
+
+def closed_by(text: str, used: Mapping[str, int]) -> list[Mistake]:
+    """Warnings about budgets and stock of which a document leaves nothing, because as much was
+    taken before.
+    """
+    source, document = read_source(text), read_document(text)
+    places: dict[Path, tuple[str, int]] = {
+        ("earn", name, "budget"): (BUDGET + name, rule.budget.points)
+        for name, rule in document.earn.items()
+        if rule.budget
+    }
+    for name, reward in document.rewards.items():
+        if reward.stock:
+            places["rewards", name, "stock"] = stock_key(name), reward.stock
+    return [
+        source.mistake(
+            path,
+            f"{used[key]} were taken before, so that nothing is left of it",
+            "Write what there is in all, what is used included, if that is not meant",
+        )
+        for path, (key, cap) in places.items()
+        if used.get(key, 0) >= cap
+    ]
 
 
 def _findings(document: Document) -> Findings:

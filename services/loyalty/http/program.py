@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,12 +9,11 @@ from fastapi import APIRouter, Path, Request, Security
 from pydantic import ConfigDict, Field
 
 from services.loyalty.application.api_keys import ApiKey
-from services.loyalty.application.online import PublishedVersion
+from services.loyalty.application.online import OnlineSession, PublishedVersion
 from services.loyalty.application.programs import NoProgram
-from services.loyalty.application.publishing import check, publish
+from services.loyalty.application.publishing import check, publish, warnings
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.document import parse_program
-from services.loyalty.domain.warnings import warnings_of
 from services.loyalty.http import examples, openapi
 from services.loyalty.http.media import JSON, YAML_TYPES, read_text
 from services.loyalty.http.models import Moment, Shown
@@ -193,8 +191,9 @@ async def publish_version(
     text = await read_text(request, JSON, *YAML_TYPES)
     async with parts.store.session() as session:
         made = await publish(session, parts.clock, text, by=holder.name)
+        warned = await _warnings(session, text)
     shown = _with_document(made)
-    return Published(**shown.model_dump(), warnings=await _warnings(text))
+    return Published(**shown.model_dump(), warnings=warned)
 
 
 @router.post(
@@ -211,6 +210,7 @@ async def check_document(parts: PartsHere, request: Request) -> Checked:
     text = await read_text(request, JSON, *YAML_TYPES)
     async with parts.store.session() as session:
         program = await check(session, text)
+        warned = await _warnings(session, text)
     return Checked(
         program=program.name,
         version=program.version,
@@ -219,13 +219,12 @@ async def check_document(parts: PartsHere, request: Request) -> Checked:
         levels=[level.name for level in program.tiers.levels] if program.tiers else [],
         rules=[rule.id for rule in program.rules],
         rewards=list(program.rewards),
-        warnings=await _warnings(text),
+        warnings=warned,
     )
 
 
-async def _warnings(text: str) -> list[ProgramWarning]:
-    found = await asyncio.to_thread(warnings_of, text)
-    return [ProgramWarning(**asdict(one)) for one in found]
+async def _warnings(session: OnlineSession, text: str) -> list[ProgramWarning]:
+    return [ProgramWarning(**asdict(one)) for one in await warnings(session, text)]
 
 
 async def _shown(parts: PartsHere, version: int) -> VersionWithDocument:

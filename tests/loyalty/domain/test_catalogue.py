@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from services.loyalty.application.batch import Outcome
-from services.loyalty.domain.activity import RedemptionRequested
+from services.loyalty.domain.activity import Activity, RedemptionRequested
+from services.loyalty.domain.catalogue import (
+    count_redemption,
+    refuse_unless_available,
+    uncount_redemption,
+)
+from services.loyalty.domain.decision import Facts
+from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.program import Gift, Limit, Reward
+from services.loyalty.domain.refusal import Refusal
 from tests.loyalty.domain.shop import Member, Shop, at, both, decision_of, programme, tiers
 
 
@@ -170,6 +178,31 @@ def test_a_stock_goes_on_under_the_next_version_with_what_is_used(stock: int, st
     assert ada.redeems("mug", at="2011-01-31").reason == "sold_out"
     assert ada.redeems("mug", at="2011-02-05").status == status
     shop.proves()
+
+
+def test_what_an_undone_redemption_took_is_there_again() -> None:
+    reward = Reward("mug", 10, "points", stock=1, limit=Limit("month", times=1))
+    shop = open_shop(reward)
+    ada = rich(shop)
+    when = at("2011-01-05")
+    draft = Draft(
+        shop.programs.at(when),
+        ada.account,
+        Activity(RedemptionRequested("r", "mug"), when, when),
+        Facts(allowances={"stock:mug": 1}),
+        occurred_at=when,
+        effective_at=when,
+    )
+    taken = count_redemption(draft, reward)
+    assert taken == ["stock:mug", "reward:mug/2011-01"]
+    with pytest.raises(Refusal) as refused:
+        refuse_unless_available(draft, reward)
+    assert [each["code"] for each in refused.value.details["reasons"]] == [
+        "limit_reached",
+        "sold_out",
+    ]
+    uncount_redemption(draft, taken)
+    refuse_unless_available(draft, reward)
 
 
 def test_what_is_taken_stands_in_facts_and_trace() -> None:

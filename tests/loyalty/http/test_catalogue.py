@@ -249,6 +249,20 @@ async def test_before_any_programme_there_is_no_catalogue(unpublished: httpx.Asy
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_program")
 
 
+async def test_a_version_that_leaves_nothing_of_a_stock_is_published_with_a_warning(
+    shop: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await enrol(shop, clock, ["1"])
+    assert (await redeem(shop, "mug", "a", "1")).status_code == 201
+    await shop.post("/v1/activities", json=bought("1", "1", 10, clock.at))
+    made = await publish(shop, holds_from="2011-02-01T00:00", budget=30)
+    assert made.status_code == 201
+    assert [(each["place"], each["reason"]) for each in made.json()["warnings"]] == [
+        ("earn.spree.budget", "30 were taken before, so that nothing is left of it"),
+        ("rewards.mug.stock", "1 were taken before, so that nothing is left of it"),
+    ]
+
+
 async def test_a_stock_that_is_lowered_below_what_is_used_is_sold_out_until_it_is_raised(
     shop: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
 ) -> None:
@@ -256,7 +270,7 @@ async def test_a_stock_that_is_lowered_below_what_is_used_is_sold_out_until_it_i
     assert (await redeem(shop, "mug", "a", "1")).status_code == 201
     for month, stock, status in (("02", 0, 409), ("03", 2, 201)):
         made = await publish(shop, holds_from=f"2011-{month}-01T00:00", stock=stock, budget=60)
-        assert made.status_code == 201, made.text
+        assert (made.status_code, made.json()["warnings"]) == (201, [])
         clock.at += 31 * DAY
         assert (await redeem(shop, "mug", f"b{month}", "1")).status_code == status
         [mug, *_] = (await shop.get("/v1/rewards")).json()["rewards"]

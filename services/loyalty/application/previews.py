@@ -63,9 +63,10 @@ async def preview(
         now = await clock.now(session)
         accounts = {member: loaded}
         bought = _incoming(member, body, now)
-        reads = await read_facts(session, programs, now, accounts, [bought])
+        joined = [] if member else [_incoming(member, Enrolled(), now)]
+        reads = await read_facts(session, programs, now, accounts, [*joined, bought])
     batch = Batch(programs, now, accounts, reads)
-    joining = None if member else batch.decide(_incoming(member, Enrolled(), now)).decision
+    [joining] = [batch.decide(each).decision for each in joined] or [None]
     batch.catch_up(member, now)
     before = batch.account(member)
     decision = batch.decide(bought).decision

@@ -263,6 +263,28 @@ async def test_a_version_that_leaves_nothing_of_a_stock_is_published_with_a_warn
     ]
 
 
+async def test_a_preview_sees_what_is_left_and_takes_nothing(
+    unpublished: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    welcome = "welcome: {{event: enrolled, budget: 150 points, give: {{points: 100}}}}"
+    document = DOCUMENT.replace("welcome: {{event: enrolled, give: {{points: 100}}}}", welcome)
+    text = document.format(holds_from="2011-01-01T00:00", stock=1, budget=20)
+    made = await unpublished.post(
+        "/v1/program/versions", content=text, headers={"Content-Type": "application/yaml"}
+    )
+    assert made.status_code == 201, made.text
+    clock.at = START + 10 * DAY
+    await enrol(unpublished, clock, ["1"])
+    basket = {"position": 1, "sku": "A", "quantity": 1, "unit_price": "10.00"}
+    for member, joining in (({"member_id": "1"}, []), ({}, [("welcome", 50)])):
+        asked = {"currency": "GBP", "lines": [basket], **member}
+        shown = (await unpublished.post("/v1/previews", json=asked)).json()
+        assert [(each["rule"], each["points"]) for each in shown["earned"]] == [("spree", 20)]
+        assert [(each["rule"], each["points"]) for each in shown["joining"] or []] == joining
+    budgets = (await unpublished.get("/v1/budgets")).json()["budgets"]
+    assert {each["rule"]: each["left"] for each in budgets} == {"spree": 20, "welcome": 50}
+
+
 async def test_a_stock_that_is_lowered_below_what_is_used_is_sold_out_until_it_is_raised(
     shop: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
 ) -> None:

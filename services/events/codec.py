@@ -16,6 +16,9 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.domain.activity import (
     Activity,
     AnyBody,
+    ReferralCancelled,
+    ReferralQualified,
+    ReferralSettled,
     TransferReceived,
     TransferReturned,
     decode_body,
@@ -29,7 +32,9 @@ SOURCE = "/loyalty"
 VOIDED = "loyalty.voided.v1"
 """Type of the event that takes back what a lost incarnation said of a member."""
 
-Travelling = TransferReceived | TransferReturned
+Travelling = (
+    TransferReceived | TransferReturned | ReferralQualified | ReferralCancelled | ReferralSettled
+)
 """Bodies that one account may send to another; any other on that topic is none of ours."""
 
 LAST_INSTANT = 253_370_764_800_000_000

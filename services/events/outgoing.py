@@ -68,6 +68,7 @@ REASON = _text("A stable code.")
 LEVEL = _text("A tier level.")
 UNTIL = _instant("Exclusive end of the period for which the level is kept.")
 REWARD = _text("The reward's id in the programme.")
+RULE = _text("The rule of the programme.")
 CARD = _text("The card of stamps, by its name in the programme.")
 COLLECTED = _count("Stamps in hand now.", minimum=0)
 OF = _count("Stamps that fill the card.", minimum=1)
@@ -264,6 +265,33 @@ PUBLISHED: dict[str, Published] = {
             "by": _text("The rule, level, card or gift that gave it."),
         },
         {"badge": "explorer", "by": "all-rooms"},
+    ),
+    "loyalty.referral.made.v1": Published(
+        "A new member named who had told of the programme, by a code.", {}, {}
+    ),
+    "loyalty.referral.refused.v1": Published(
+        "A code named at the enrolment ties to nobody; the member joined all the same.",
+        {"reason": REASON},
+        {"reason": "unknown_referral_code"},
+    ),
+    "loyalty.referral.qualified.v1": Published(
+        "A referred member's purchase qualified: the rewards of both are pending.",
+        {
+            "rule": RULE,
+            "order": ORDER,
+            "until": _instant("When the return window ends, unless a delivery prolongs it."),
+        },
+        {"rule": "referral", "order": "536365", "until": "2011-01-01T00:00:00Z"},
+    ),
+    "loyalty.referral.cancelled.v1": Published(
+        "Too little was kept of the purchase: both rewards are taken back. Another may qualify.",
+        {"rule": RULE, "order": ORDER},
+        {"rule": "referral", "order": "536365"},
+    ),
+    "loyalty.referral.settled.v1": Published(
+        "The return window has ended: the rewards of both are theirs.",
+        {"rule": RULE, "order": ORDER},
+        {"rule": "referral", "order": "536365"},
     ),
     "loyalty.stamp.collected.v1": Published(
         "An activity stamped a card, or went on with a streak or challenge.",

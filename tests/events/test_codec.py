@@ -21,6 +21,10 @@ from services.loyalty.application.intake import DERIVED_SOURCE, event_digest
 from services.loyalty.application.refusal import CODES, Unacceptable
 from services.loyalty.domain.activity import (
     Adjusted,
+    AnyBody,
+    ReferralCancelled,
+    ReferralQualified,
+    ReferralSettled,
     TransferReceived,
     TransferredLot,
     TransferReturned,
@@ -96,11 +100,12 @@ def test_a_member_is_told_from_which_seq_on_a_lost_incarnation_is_void() -> None
     [
         BODY,
         TransferReceived("t-1", "17850", "13047", "points", [TransferredLot("2010-12", AT, 200)]),
+        ReferralQualified("friend:17850/536365", "referral", {"points": 300}),
+        ReferralCancelled("friend:17850/536365"),
+        ReferralSettled("friend:17850/536365"),
     ],
 )
-def test_a_derived_message_is_read_as_it_was_written(
-    body: TransferReceived | TransferReturned,
-) -> None:
+def test_a_derived_message_is_read_as_it_was_written(body: AnyBody) -> None:
     text = encode_body(body).decode()
     message = read_derived(derived_bytes(ORIGIN, 7, "13047", AT, text), key=b"13047")
     assert (message.origin, message.batch) == (ORIGIN, 7)

@@ -80,6 +80,7 @@ class FakeStore:
     levels: list[Row] = field(default_factory=list)
     parked: dict[tuple[str, int], tuple[str, Instant]] = field(default_factory=dict)
     rewards: list[Row] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
     locks: dict[str, FakeSession] = field(default_factory=dict)
@@ -125,6 +126,8 @@ class FakeStore:
             del self.parked[member, seq]
         self.rewards += rows.issued_reward
         self.counters |= self.moved(rows)
+        for member, code, _ in rows.referral_code:
+            self.codes[code] = member
         self._profiles(rows)
 
     def moved(self, rows: Rows) -> dict[str, tuple[int, int]]:
@@ -213,6 +216,9 @@ class FakeSession:
 
     async def load_lots(self, lots: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LotTotals]:
         return {key: self.store.lots[key] for key in lots if key in self.store.lots}
+
+    async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
+        return {code: self.store.codes[code] for code in codes if code in self.store.codes}
 
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
@@ -305,10 +311,13 @@ class FakeSession:
         assert self._staged is not None, "Decisions are recorded in a transaction"
         new = {(row[0], row[12]) for row in rows.journal if row[12] is not None}
         orders = {(member, order) for member, order, _ in rows.new_receipt}
+        codes = {code for _, code, _ in rows.referral_code}
         if new & self.store.recorded.keys() or orders & self.store.receipts.keys():
             raise AlreadyRecorded
         rows.sum_grants()
         self.store.moved(rows)
+        if codes & self.store.codes.keys():
+            raise AlreadyRecorded
         self._staged.append(rows)
 
 

@@ -28,6 +28,7 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.calendar import DAY
 from services.loyalty.domain.program import (
+    UNTIL_SETTLED,
     Boost,
     Boosts,
     Budget,
@@ -42,6 +43,7 @@ from services.loyalty.domain.program import (
     Pending,
     Program,
     Rate,
+    Referring,
     Reward,
     Rule,
     Span,
@@ -132,8 +134,25 @@ _CARDS = (
         points={"coins": 40, "status": 30},
     ),
 )
+_REFERRALS = (
+    Referring(
+        "friends",
+        rule(
+            "friends",
+            "referral.qualified",
+            give={"points": 200, "status": 10},
+            min_spend={"GBP": 30_00},
+            on_refund="revoke",
+            pending=UNTIL_SETTLED,
+        ),
+        {"points": 300, "coins": 20},
+        Limit("month", times=1),
+    ),
+)
 _MORE: dict[str, Any] = {
     "stamps": _CARDS,
+    "referrals": _REFERRALS,
+    "returns": Span(days=12),
     "boosts": Boosts(
         (
             Boost("gold-double", {"points": (2, 1)}, Filter(tier=frozenset({"gold"}))),

@@ -23,6 +23,7 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import DAY, Instant
 from services.loyalty.domain.moments import next_moment
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.referrals import MADE
 from tests.loyalty.domain.shop import Shop
 from tests.loyalty.lives import (
     MEMBERS,
@@ -136,6 +137,17 @@ class Lives(RuleBasedStateMachine):
         body: AnyBody = Enrolled() if enrols else ProfileUpdated(["born_on"])
         self.shop.records(self.shop.incoming(member, body, self.shop.clock.at, patch))
 
+    @rule(member=members, referrer=members, enrols=st.booleans(), body=purchases(), when=whens)
+    def is_referred(
+        self, member: str, referrer: str, enrols: bool, body: Purchased, when: When
+    ) -> None:
+        """By whoever has a code, oneself among them; and buys."""
+        if referrer in self.shop.store.accounts:
+            code = self.shop.store.account(referrer).code
+            naming: AnyBody = Enrolled(referred_by=code) if enrols else Engaged(MADE, about=code)
+            self.shop.records(self.shop.incoming(member, naming, self.shop.clock.at))
+            self.happens(member, body, when)
+
     @rule(days=st.sampled_from([0.5, 1, 3, 20, 60]))
     def time_passes(self, days: float) -> None:
         """And nobody looks."""
@@ -147,7 +159,10 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def derived_activities_arrive(self) -> None:
+        before = {member: self.shop.member(member).owed for member in self.shop.store.accounts}
         self.shop.delivers_derived()
+        for member, owed in before.items():  # nobody's refund sends another member into arrears
+            assert self.shop.member(member).owed <= owed
         assert self.shop.auditor.in_transit("points") == 0
 
     @invariant()

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import date
 
 import pytest
+from msgspec import structs
 
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.programs import Programs
@@ -195,6 +196,20 @@ async def _granting(session: Session, granted: dict[str, int], cap: int = 3) -> 
     decision.grants = decision.trace["grants"] = granted
     write.caps = dict.fromkeys(granted, cap)
     return write
+
+
+async def test_a_referral_code_names_one_member(stores: Stores) -> None:
+    session = await stores.open()
+    ada, bob = await _opened(session, "ada", "bob")
+    mine, taken = write_of(ada, bought("1")), write_of(bob, bought("1"))
+    for write in (mine, taken):
+        write.decided[-1].decision.code = "000000000000"
+        write.account = structs.replace(write.account, code="000000000000")
+    await _record(session, mine)
+    codes = ["000000000000", "111111111111"]
+    assert await session.load_codes(codes) == {"000000000000": "ada"}
+    with pytest.raises(AlreadyRecorded):
+        await _record(session, taken)
 
 
 async def test_the_level_held_at_an_instant_is_the_last_one_taken_by_then(stores: Stores) -> None:

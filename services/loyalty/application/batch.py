@@ -16,7 +16,7 @@ from msgspec import structs
 
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
-from services.loyalty.domain import counters, refunds, stamps, tier_periods
+from services.loyalty.domain import counters, referrals, refunds, stamps, tier_periods
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
@@ -27,6 +27,7 @@ from services.loyalty.domain.activity import (
     Lapsed,
     Purchased,
     RedemptionRequested,
+    ReferralQualified,
     Resumed,
     Stuck,
     Tick,
@@ -35,12 +36,13 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.catalogue import redemption_key
 from services.loyalty.domain.decide import decide, effective_at
-from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
+from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals, Referrer
 from services.loyalty.domain.earning import cap_key, limit_key
-from services.loyalty.domain.moments import Moment, due_at, due_by, next_moment
+from services.loyalty.domain.moments import REFERRAL, Moment, due_at, due_by, next_moment
 from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.referrals import written_code
 from services.loyalty.domain.refusal import purchase_of
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,9 @@ class Outcome:
 
 @dataclass(slots=True)
 class Reads:
-    """What was read for a batch beside the accounts, by member and key."""
+    """What was read for a batch beside the accounts, by member and key; by member the referral code
+    that was drawn, and by code whom it names and the status of that account.
+    """
 
     receipts: dict[tuple[str, str], Receipt] = field(default_factory=dict)
     lots: dict[tuple[str, str], LotTotals] = field(default_factory=dict)
@@ -76,6 +80,8 @@ class Reads:
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     """What is used of shared counters, by name, the batch's own grants included."""
+    codes: dict[str, str] = field(default_factory=dict)
+    referrers: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class _Desk:
@@ -227,6 +233,8 @@ class Batch:
         program = self._programs.at(min(occurred_at, self._now))
         if facts is None:
             facts = self._facts(desk, program, activity.body, occurred_at)
+        if self._reads.codes or self._reads.referrers:
+            facts = self._with_referral(desk, activity.body, facts)
         activity = _not_before(activity, desk.account)
         was = desk.account.standing
         decision = decide(program, desk.account, activity, facts)
@@ -299,6 +307,18 @@ class Batch:
         caps, used = self._caps, self._reads.counters
         keys = counters.offered(program, body, receipt)
         return {key: max(0, caps[key] - used[key]) for key in keys}
+
+    def _with_referral(self, desk: _Desk, body: AnyBody, facts: Facts) -> Facts:
+        """The facts with whom a code of the activity names, and a code for who has none yet."""
+        member, account = desk.loaded.member, desk.account
+        body = facts.parked or body
+        joins = bool(account.enrolled_at) or isinstance(body, Enrolled)
+        code = self._reads.codes.get(member, "") if joins and not account.code else ""
+        named = self._reads.referrers.get(code_named(body))
+        if not code and named is None:
+            return facts
+        referrer = Referrer(*named, member) if named else None
+        return structs.replace(facts, referrer=referrer, code=code)
 
     def _receipt(self, desk: _Desk, order: str) -> Receipt | None:
         """The receipt of an order as decided so far."""
@@ -412,7 +432,7 @@ def _not_before(activity: Activity, account: Account) -> Activity:
 
 def _releases(body: AnyBody) -> str | None:
     """What parked activities await that this one brings."""
-    if isinstance(body, Purchased):
+    if isinstance(body, Purchased | ReferralQualified):
         return purchase_of(body.order)
     if isinstance(body, Enrolled):
         return "enrolment"
@@ -422,8 +442,19 @@ def _releases(body: AnyBody) -> str | None:
 def order_of(body: AnyBody) -> str:
     """The order that an activity concerns, even by its delivery not coming; empty for none."""
     if isinstance(body, Tick):
-        return body.name if body.moment == "activation" else ""
+        if body.moment == "activation":
+            return body.name
+        return body.name.removeprefix(REFERRAL) if body.name.startswith(REFERRAL) else ""
     return getattr(body, "order", "")
+
+
+def code_named(body: AnyBody) -> str:
+    """The referral code that an activity carries, empty where it carries none."""
+    if isinstance(body, Enrolled):
+        return written_code(body.referred_by)
+    if isinstance(body, Engaged) and body.of == referrals.MADE:
+        return written_code(body.about)
+    return ""
 
 
 def history_keys(
@@ -455,7 +486,7 @@ def _late_keys(
     if isinstance(body, RedemptionRequested):
         reward = program.rewards.get(body.reward)
         return [] if reward is None or reward.limit is None else [redemption_key(reward, day)]
-    if not isinstance(body, Purchased | Amended | Engaged):
+    if not isinstance(body, Purchased | Amended | Engaged | ReferralQualified):
         return []
     keys = [
         limit_key(rule.id, rule.limit, day)

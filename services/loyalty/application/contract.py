@@ -168,7 +168,10 @@ class EngagementRecorded(Member, frozen=True):
 
     kind: Annotated[str, _code("`product.reviewed`, `social.shared` …", shortest=1)]
     channel: Channel = ""
-    about: Annotated[str, _text("What it was about: a sku, a survey …; never a person.")] = ""
+    about: Annotated[
+        str,
+        _text("What it was about: a sku, a referral's code …; never a person."),
+    ] = ""
 
 
 class MemberEnrolled(Member, frozen=True):

@@ -2,8 +2,8 @@
 
 Once as it was decided, from the facts and versions that the journal names; and once with the draft
 in the place of every version from an instant on. What members did is taken as given: they would
-have bought the same, and asked for the same rewards. What the clock brings due follows from the
-draft.
+have bought the same, asked for the same rewards, and caused the same for each other. What the clock
+brings due follows from the draft.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from services.loyalty.application.batch import Batch, Reads
+from services.loyalty.application.batch import Batch, Reads, code_named
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Incoming, Loaded
 from services.loyalty.domain.account import Account
@@ -299,6 +299,7 @@ def _under(
     for row in later:
         if row.occurred_at < past.account.as_of:
             past.reads.levels[member, row.occurred_at] = past.level_at(row.occurred_at)
+    _look_up_codes(past.reads, member, later)
     loaded = Loaded(member, 0, past.account, GENESIS, 0, b"", birth.born_on, birth.set_at)
     told = _Told(list(past.reads.receipts.values()), past.account)
     batch = Batch(draft.programs, draft.since, {member: loaded}, past.reads)
@@ -313,6 +314,19 @@ def _under(
         for decided in write.decided:
             told.add(decided.decision)
     return told.end()
+
+
+def _look_up_codes(reads: Reads, member: str, rows: Sequence[JournalRow]) -> None:
+    """Lets referral codes name whom they named, and be drawn as they were."""
+    for row in rows:
+        if row.facts == "{}":
+            continue
+        facts = _facts(row.facts)
+        if facts.code:
+            reads.codes[member] = facts.code
+        if facts.referrer is not None:
+            code = code_named(facts.parked or decode_body(row.body))
+            reads.referrers[code] = facts.referrer.member, facts.referrer.status
 
 
 def _activity(row: JournalRow) -> Activity:

@@ -15,6 +15,7 @@ from services.loyalty.application.batch import (
     Batch,
     Outcome,
     Reads,
+    code_named,
     history_keys,
     order_of,
 )
@@ -30,8 +31,10 @@ from services.loyalty.application.store import (
     Write,
 )
 from services.loyalty.domain import counters, refunds, stamps
-from services.loyalty.domain.activity import Purchased, Tick
-from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.activity import Enrolled, Purchased, Tick
+from services.loyalty.domain.calendar import NEVER, Instant
+from services.loyalty.domain.moments import REFERRAL
+from services.loyalty.domain.referrals import code_of
 
 MAX_ATTEMPTS = 20
 ASK_FOR_BATCHES = 50
@@ -248,7 +251,46 @@ async def read_facts(
         keys = _shared(programs, now, incoming, reads)
         if keys:
             reads.counters = await session.load_counters(keys, lock=lock)
+    if incoming and programs.at(now).referrals:
+        await _read_codes(session, reads, accounts, incoming)
     return reads
+
+
+CODES_TRIED = 3
+"""Two members have the same code of 60 bits about never, and three times in a row not at all."""
+
+
+async def _read_codes(
+    session: Session,
+    reads: Reads,
+    accounts: Mapping[str, Loaded],
+    incoming: Iterable[Incoming],
+) -> None:
+    """Looks up the referral codes that messages carry, and draws one for each who has none."""
+    bodies = [(item.member, item.activity.body) for item in incoming]
+    named = {code for _, body in bodies if (code := code_named(body))}
+    named |= {code for body, _ in reads.parked.values() if (code := code_named(body))}
+    joins = {member for member, body in bodies if isinstance(body, Enrolled)}
+    tried = {
+        member: [code_of(loaded.hmac_key, attempt) for attempt in range(CODES_TRIED)]
+        for member, loaded in accounts.items()
+        if loaded.hmac_key and not loaded.account.code
+        if loaded.account.enrolled_at or member in joins
+    }
+    if not named and not tried:
+        return
+    asked = named | {code for codes in tried.values() for code in codes}
+    owners = await session.load_codes(sorted(asked))
+    reads.codes = {
+        member: next(code for code in codes if code not in owners)
+        for member, codes in tried.items()
+    }
+    found = {code: owners[code] for code in named if code in owners}
+    if found:
+        referrers = await session.load_accounts(sorted(set(found.values())))
+        reads.referrers = {
+            code: (member, referrers[member].account.status) for code, member in found.items()
+        }
 
 
 def _shared(
@@ -283,18 +325,29 @@ def _orders(
         for (member, _), (body, _) in reads.parked.items()
         if (order := order_of(body))
     )
-    orders.update((member, tick.name) for member, tick in _undelivered(accounts, now))
+    orders.update((member, order_of(tick)) for member, tick in _about_orders(accounts, now))
     return sorted(orders)
 
 
-def _undelivered(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[str, Tick]]:
-    """The moments of accounts with something due at which a delivery has not come in time."""
-    return [
-        (member, Tick("activation", lot.activates_at, lot.awaits))
+def _about_orders(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[str, Tick]]:
+    """The moments that need a receipt, of accounts with something due: a delivery has not come in
+    time, or the return window has ended on which a referral rests.
+    """
+    due = [
+        (member, loaded.account)
         for member, loaded in accounts.items()
         if loaded.account.status == "stuck" or (loaded.due_at is not None and loaded.due_at <= now)
-        for lot in loaded.account.lots
-        if lot.awaits
+    ]
+    ends = [
+        (member, Tick("lapse", held.ends_at, f"{REFERRAL}{held.order}"))
+        for member, account in due
+        if (held := account.referral) is not None and held.order and not held.settled
+    ]
+    return ends + [
+        (member, Tick("activation", lot.activates_at, lot.awaits))
+        for member, account in due
+        for lot in account.lots
+        if lot.awaits and lot.activates_at < NEVER
     ]
 
 
@@ -313,7 +366,7 @@ def _further(
     levels: set[tuple[str, Instant]] = set()
     bodies = [(item.member, item.activity.body, item.activity.occurred_at) for item in incoming]
     bodies += [(member, body, at) for (member, _), (body, at) in reads.parked.items()]
-    bodies += [(member, tick, tick.at) for member, tick in _undelivered(accounts, now)]
+    bodies += [(member, tick, tick.at) for member, tick in _about_orders(accounts, now)]
     for member, body, occurred_at in bodies:
         account = accounts[member].account
         order = order_of(body)

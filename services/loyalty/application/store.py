@@ -148,6 +148,10 @@ class Session(Protocol):
         """Totals of lots that left the working state, by (member, lot key)."""
         ...
 
+    async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
+        """Whose referral codes these are, by code, where they are anybody's."""
+        ...
+
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], list[int]]:

@@ -63,6 +63,7 @@ class Rows:
     parked: list[Row] = field(default_factory=list)
     unparked: list[Row] = field(default_factory=list)
     issued_reward: list[Row] = field(default_factory=list)
+    referral_code: list[Row] = field(default_factory=list)
     profile: list[Row] = field(default_factory=list)
     erased_profile: list[Row] = field(default_factory=list)
     erased_letters: list[Row] = field(default_factory=list)
@@ -140,6 +141,8 @@ def _add(rows: Rows, write: Write) -> None:
             _rewards(rows.issued_reward, member, decision)
         for key, granted in decision.grants.items():
             rows.grant.append((member, key, granted, write.caps.get(key, 0)))
+        if decision.code:
+            rows.referral_code.append((member, decision.code, seq))
     assert account.seq == seq, (member, seq, account.seq)
     _documents(rows, member, loaded.account.seq, write.decided)
     _waiting(rows, member, write.decided)

@@ -69,6 +69,7 @@ _LEVELS = """
         ORDER BY h.since DESC, h.seq DESC LIMIT 1
     ) t
 """
+_CODES = "SELECT code, member_id FROM referral_code WHERE code = ANY($1::text[])"
 _PARKED = "SELECT member_id, seq, body, occurred_at FROM parked WHERE member_id = ANY($1::text[])"
 
 
@@ -107,6 +108,10 @@ class PgSession:
     async def load_lots(self, lots: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LotTotals]:
         rows = await self._fetch_pairs(_LOTS, lots)
         return {(row[0], row[1]): LotTotals(row[2], row[3], row[4]) for row in rows}
+
+    async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
+        rows = await self.connection.fetch(_CODES, codes)
+        return {row[0]: row[1] for row in rows}
 
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
@@ -188,8 +193,11 @@ class PgSession:
             raise translated(error) from error
         await self._copy(tables.ledger.name, statements.LEDGER, rows.ledger)
         await self._copy(tables.outbox.name, statements.OUTBOX, rows.outbox)
-        for statement in statements.OTHERS:
-            await self._execute(statement, getattr(rows, statement.name))
+        try:
+            for statement in statements.OTHERS:
+                await self._execute(statement, getattr(rows, statement.name))
+        except asyncpg.UniqueViolationError as error:
+            raise translated(error) from error
         tag = await self._execute(statements.ACCOUNT, rows.account)
         assert tag == f"UPDATE {len(rows.account)}", f"accounts changed although locked: {tag}"
         try:
@@ -242,8 +250,9 @@ def overdrawn(error: asyncpg.CheckViolationError) -> Exception:
 
 
 def translated(error: asyncpg.UniqueViolationError) -> Exception:
-    """What a unique violation means: an event or order that is recorded already, or a bug."""
-    if error.constraint_name in (tables.EVENT_KEY, RECEIPT_KEY):
+    """What a unique violation means: an event or order that is recorded already, a referral
+    code that is somebody's already, or a bug."""
+    if error.constraint_name in (tables.EVENT_KEY, RECEIPT_KEY, tables.CODE_KEY):
         return AlreadyRecorded(error.detail)
     bug: Exception = error
     return bug

@@ -128,6 +128,7 @@ OTHERS: tuple[Statement, ...] = (
         "DELETE FROM parked AS t USING {rows} WHERE t.member_id = r.member_id AND t.seq = r.seq",
     ),
     _insert(tables.issued_reward),
+    _insert(tables.referral_code),
     _change(
         "profile",
         tables.profile,

@@ -187,6 +187,15 @@ counter = Table(
     _required("used", BigInteger()),
 )
 COUNTER_USED = "counter_used"
+referral_code = Table(
+    "referral_code",
+    metadata,
+    _required("member_id", _Key()),
+    _key("code"),
+    _required("seq", BigInteger()),
+)
+CODE_KEY = "referral_code_pkey"
+Index("referral_code_member", referral_code.c.member_id)
 
 outbox = Table(
     "outbox",

@@ -57,6 +57,7 @@ _STREAMS = {
     "lot": _ordered("member_id, lot_key, taken_in, expired, reclaimed", "lot"),
     "history": _ordered("member_id, key, points", "history"),
     "parked": _ordered("member_id, seq", "parked", ", seq"),
+    "referral_code": _ordered("member_id, code", "referral_code", ", code"),
     "level": _ordered(
         "DISTINCT ON (member_id) member_id, level", "tier_history", ", since DESC, seq DESC"
     ),
@@ -243,6 +244,11 @@ def _mirrored(
             "parked activities",
             sorted(each.seq for each in state.waiting),
             [row[1] for row in rows["parked"]],
+        ),
+        (
+            "referral code",
+            [state.code] if state.code else [],
+            [row[1] for row in rows["referral_code"]],
         ),
     )
     for what, expected, found in pairs:

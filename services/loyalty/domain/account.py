@@ -107,6 +107,21 @@ class Waiting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     lapses_at: Instant
 
 
+class Referral(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Who brought this member (``friend``, by its own id), and the purchase that qualified, empty
+    before: by which rule, what must be kept of it, and until before when it may be returned.
+    """
+
+    referrer: str
+    friend: str
+    order: str = ""
+    rule: str = ""
+    least: int = 0
+    lines: list[int] = []
+    ends_at: Instant = 0
+    settled: bool = False
+
+
 class StampSource(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What earned a stamp. Of an order (else empty): the least spend that must be kept of its
     ``lines`` (indexes in its receipt; empty for all), 0 where any will do.
@@ -193,6 +208,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         cards: stamps by the name of their card.
         badges: badges, and when they were given.
         zone: the member's own time zone (IANA), empty where none is known.
+        code: the member's own referral code, empty before one was drawn.
+        referral: who brought the member, and what became of it.
         idle: per currency that expires by inactivity, until when its points live.
     """
 
@@ -215,7 +232,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     cards: dict[str, Card] = {}
     badges: dict[str, Instant] = {}
     zone: str = ""
-
+    code: str = ""
+    referral: Referral | None = None
     idle: dict[str, Idle] = {}
 
     def available(self, currency: str) -> int:

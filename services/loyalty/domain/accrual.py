@@ -19,6 +19,11 @@ from services.loyalty.domain.periods import (
 from services.loyalty.domain.program import Currency, Pending
 from services.loyalty.domain.receipt import Posting
 
+SETTLED = "settled:"
+"""How the name of what a lot awaits begins, where that is the end of the return window on which a
+referral rests; an order's name follows.
+"""
+
 
 def accrue(
     draft: Draft,
@@ -73,6 +78,8 @@ def _activation(draft: Draft, pending: Pending | None, order: str) -> tuple[Inst
     """
     if pending is None:
         return 0, ""
+    if pending.until_settled:
+        return NEVER, f"{SETTLED}{order}"
     if pending.until_delivered:
         return max(
             after_span(draft.occurred_at, pending.cancel_after, draft.tz), draft.effective_at + 1
@@ -192,6 +199,11 @@ def _life(key: str) -> dict[str, str]:
     if len(parts) > 2 and int(parts[2]) not in (0, IDLE, NEVER):
         life["expires_at"] = rfc3339(int(parts[2]))
     if len(parts) > 3:
-        awaits = parts[3].startswith("d")
-        life["available"] = "when delivered" if awaits else rfc3339(int(parts[3][1:]))
+        life["available"] = _available(parts[3])
     return life
+
+
+def _available(awaits: str) -> str:
+    if awaits.startswith(f"d{SETTLED}"):
+        return "when the return window has ended"
+    return "when delivered" if awaits.startswith("d") else rfc3339(int(awaits[1:]))

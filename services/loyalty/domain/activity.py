@@ -214,7 +214,7 @@ class Tick(Body, frozen=True, gc=False, tag="tick"):
     """The clock reached a moment that matters to this account.
 
     ``moment`` is one of :data:`MOMENTS`; ``at`` is its instant. ``name`` is the occasion, for
-    occasions, and what ends, for lapses (``collect:six-orders``), else empty.
+    occasions, and what ends, for lapses (``collect:six-orders``, ``referral:536365``), else empty.
     """
 
     moment: str
@@ -244,6 +244,28 @@ class Stuck(Body, frozen=True, gc=False, tag="stuck"):
 
 class Unstuck(Body, frozen=True, gc=False, tag="unstuck"):
     """The Tick that failed is to be decided again; what waited for it follows in order."""
+
+
+class ReferralQualified(Body, frozen=True, gc=False, tag="referral_qualified"):
+    """Derived: a friend's purchase qualified. ``order`` names the referral's receipt here,
+    ``points`` by currency is what its rule gives a referrer.
+    """
+
+    order: str
+    rule: str
+    points: dict[str, int] = {}
+
+
+class ReferralCancelled(Body, frozen=True, gc=False, tag="referral_cancelled"):
+    """Derived: too little is kept of the friend's purchase."""
+
+    order: str
+
+
+class ReferralSettled(Body, frozen=True, gc=False, tag="referral_settled"):
+    """Derived: the return window of the friend's purchase has ended."""
+
+    order: str
 
 
 MOMENTS = (
@@ -282,6 +304,9 @@ AnyBody: TypeAlias = (
     | Lapsed
     | Stuck
     | Unstuck
+    | ReferralQualified
+    | ReferralCancelled
+    | ReferralSettled
 )
 
 

@@ -13,6 +13,7 @@ from services.loyalty.domain.consistency import is_day, least_days, occasion_of
 from services.loyalty.domain.earning_checks import TURNING_AWAY
 from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
+    UNTIL_SETTLED,
     Badge,
     Basis,
     Boost,
@@ -29,6 +30,7 @@ from services.loyalty.domain.program import (
     Pending,
     Program,
     Rate,
+    Referring,
     Reward,
     Rule,
     Span,
@@ -80,6 +82,11 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         stamps=tuple(_stamps(name, card, document) for name, card in document.stamps.items()),
         badges={name: Badge(name, one.names) for name, one in document.badges.items()},
         returns=document.returns.within,
+        referrals=tuple(
+            _referring(name, rule, zone)
+            for name, rule in document.earn.items()
+            if rule.event == "referral.qualified"
+        ),
         caps=tuple(
             Cap(currency, points, cap.per)
             for cap in document.caps
@@ -239,6 +246,24 @@ def _measures(document: Document) -> Iterable[Rule]:
         event = "engagement" if what == "engagements" else "purchase"
         on_refund = "prorate" if money else "revoke"
         yield Rule(f"measure:{name}", event, (give,), on_refund=on_refund)
+
+
+def _referring(name: str, section: EarnSection, zone: ZoneInfo) -> Referring:
+    rule = _rule(name, section, zone)
+    friend = replace(
+        rule,
+        gives=tuple(Give(currency, fixed=points) for currency, points in section.friend.items()),
+        limit=None,
+        on_refund="revoke",
+        pending=UNTIL_SETTLED,
+    )
+    return Referring(
+        name,
+        friend,
+        points={give.currency: give.fixed for give in rule.gives},
+        limit=rule.limit,
+        window=section.pending.for_ if section.pending else None,
+    )
 
 
 def _give(currency: str, given: Iterable[Rate | int]) -> Give:

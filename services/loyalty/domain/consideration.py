@@ -26,7 +26,9 @@ from services.loyalty.domain.shares import largest_remainder
 PURCHASE, GRATUITOUS, THIRD_PARTY = "purchase", "gratuitous", "third_party"
 FUNDINGS = (PURCHASE, THIRD_PARTY, GRATUITOUS)
 
-_RULED = frozenset({"purchase", "amendment", "engagement", "enrolment", "resumed"})
+_RULED = frozenset(
+    {"purchase", "amendment", "engagement", "enrolment", "resumed", "referral_qualified"}
+)
 """Kinds of activity that fire rules; what others issue nobody pays for."""
 
 

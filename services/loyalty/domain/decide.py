@@ -11,7 +11,7 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from services.loyalty.domain import idle, membership, purchases, spending, stamps, tiers
+from services.loyalty.domain import idle, membership, purchases, referrals, spending, stamps, tiers
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
     Activity,
@@ -26,6 +26,9 @@ from services.loyalty.domain.activity import (
     ProfileUpdated,
     Purchased,
     RedemptionRequested,
+    ReferralCancelled,
+    ReferralQualified,
+    ReferralSettled,
     Refunded,
     Resumed,
     Segmented,
@@ -94,6 +97,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _refused(program, account, activity, facts, refusal)
     except Park as park:
         return _parked(program, account, activity, facts, park)
+    if facts.code and not draft.code and draft.status in ("active", "suspended"):
+        referrals.take_code(draft)
     if draft.lots and draft.status in ENDED:
         membership.forfeit(draft)
     if program.idle:
@@ -176,6 +181,8 @@ def _tidy(draft: Draft, account: Account) -> None:
 
 
 def _engagement(draft: Draft, body: Engaged) -> None:
+    if body.of == referrals.MADE and body.about and draft.program.referrals:
+        referrals.engage(draft)
     rules = draft.program.rules_by_event
     considered = rules.get(f"engagement:{body.of}", ()) + rules.get("engagement:", ())
     occasion = Occasion(draft, channel=body.channel, of=body.of, about=body.about)
@@ -250,4 +257,7 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     Lapsed: _lapsed,
     Stuck: _stuck,
     Unstuck: _unstuck,
+    ReferralQualified: referrals.qualified,
+    ReferralCancelled: referrals.cancelled,
+    ReferralSettled: referrals.settled,
 }

@@ -30,6 +30,14 @@ class LotTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
     reclaimed: int = 0
 
 
+class Referrer(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Whom a referral code names, the status of that account as it was read, and who named it."""
+
+    member: str
+    status: str
+    friend: str
+
+
 class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """All that one decision needs from outside the account, journaled with its activity.
 
@@ -43,6 +51,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         birthday_set_days: for a birthday tick, days since the date of birth was set or changed.
         member: the member's id, where rules of the programme leave members out by it.
         allowances: by shared counter, what is left of it for this activity.
+        referrer: whom the referral code that the activity carries names, if anybody.
+        code: a referral code drawn for the member, who has none yet.
     """
 
     receipt: Receipt | None = None
@@ -54,6 +64,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     birthday_set_days: int = -1
     member: str = ""
     allowances: dict[str, int] = {}
+    referrer: Referrer | None = None
+    code: str = ""
 
 
 NO_FACTS = Facts()
@@ -105,6 +117,7 @@ class Decision:
         done_waiting: seqs of parked activities that this decision released or lapsed.
         grants: by shared counter, what was taken from it, or given back to it where negative; the
             trace has them too, so that the journal proves the counters.
+        code: a referral code that becomes the member's.
     """
 
     activity: Activity
@@ -127,3 +140,4 @@ class Decision:
     lapses_at: Instant = 0
     done_waiting: list[int] = field(default_factory=list)
     grants: dict[str, int] = field(default_factory=dict)
+    code: str = ""

@@ -38,6 +38,7 @@ class Draft:
         "arrears",
         "badges",
         "cards",
+        "code",
         "counters",
         "day",
         "derived",
@@ -54,10 +55,12 @@ class Draft:
         "lot_totals",
         "lots",
         "month",
+        "new_code",
         "occurred_at",
         "program",
         "purchases",
         "receipts",
+        "referral",
         "rewards",
         "segments",
         "seq",
@@ -110,6 +113,9 @@ class Draft:
         self.cards = account.cards
         self.badges = account.badges
         self.zone = account.zone
+        self.code = account.code
+        self.new_code = ""
+        self.referral = account.referral
         self.idle = account.idle
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
@@ -378,6 +384,8 @@ class Draft:
             self.cards,
             self.badges,
             self.zone,
+            self.code,
+            self.referral,
             self.idle,
         )
         return Decision(
@@ -399,6 +407,7 @@ class Draft:
             derived=self.derived,
             done_waiting=self.done_waiting,
             grants=self.grants,
+            code=self.new_code,
         )
 
 

@@ -57,7 +57,9 @@ _PURCHASE_ONLY = (
 
 def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
     yield from choice_findings(path, rule, names)
-    if rule.event != "purchase":
+    if rule.event == "referral.qualified":
+        yield from _referral(path, rule, names)
+    elif rule.event != "purchase":
         yield from misplaced(path, _PURCHASE_ONLY, rule, "only purchases have it")
         of_purchases = (*_LINES, "store", "payment")
         why = "only purchases have it"
@@ -65,10 +67,14 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
     if rule.event != "purchase" and rule.funding == "purchase":
         remedy = "Write gratuitous or third_party"
         yield Finding((*path, "funding"), "there is no price that would pay for it", remedy)
+    if rule.event != "referral.qualified":
+        yield from misplaced(path, ("friend",), rule, "only referrals have a friend")
     if rule.event != "engagement":
         yield from misplaced(path, ("kind",), rule, "only engagements have a kind")
     if rule.when:
-        yield from evaluable((*path, "when"), rule.when, rule.event)
+        of_purchase = rule.event == "referral.qualified"
+        event = "purchase" if of_purchase else rule.event
+        yield from evaluable((*path, "when"), rule.when, event)
     if rule.pending:
         yield from check_pending((*path, "pending"), rule.pending)
     yield from _gives((*path, "give"), rule, names)
@@ -77,13 +83,26 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
     yield from _budget(path, rule)
 
 
+def _referral(path: Path, rule: EarnSection, names: Names) -> Findings:
+    why = "a referral gives whole numbers, for as long as the purchase is kept"
+    yield from misplaced(path, ("per", "round", "on_refund"), rule, why)
+    yield from misplaced(path, ("group", "budget"), rule, "a referral stands by itself")
+    yield from misplaced(path, ("badge",), rule, "a referral has two members to give it to")
+    yield from unknown_currencies((*path, "friend"), rule.friend, names)
+    if rule.pending and rule.pending.until:
+        reason = "it would not end where nothing is delivered"
+        yield Finding((*path, "pending", "until"), reason, "Write it like for: 30 days")
+    elif rule.pending:
+        yield from misplaced((*path, "pending"), ("exact",), rule.pending, "it ends at midnight")
+
+
 def _badge(path: Path, rule: EarnSection, names: Names) -> Findings:
     if rule.badge and rule.badge not in names.badges:
         yield Finding(path, f"there is no badge {rule.badge!r}", one_of(names.badges, rule.badge))
 
 
 def _gives(path: Path, rule: EarnSection, names: Names) -> Findings:
-    if not rule.give and not rule.badge:
+    if not rule.give and not rule.badge and not rule.friend:
         yield Finding(path, "it gives nothing", "Name a currency, as in give: {points: 100}")
     yield from unknown_currencies(path, rule.give, names)
     for currency, given in rule.give.items():
@@ -224,7 +243,7 @@ def _boosts(document: Document, names: Names) -> Findings:
     applies_to = ("boosts", "applies_to")
     yield from dangling(applies_to, boosts.applies_to, names.rules, "rule")
     yield from repeated(applies_to, boosts.applies_to)
-    events = {rule.event for rule in document.earn.values()}
+    events = {rule.event for rule in document.earn.values() if rule.event != "referral.qualified"}
     for name, boost in (boosts.model_extra or {}).items():
         path = ("boosts", name)
         yield from choice_findings(path, boost, names)

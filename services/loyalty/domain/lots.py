@@ -60,6 +60,23 @@ def activate(draft: Draft, lot: Lot, *, order: str = "") -> str:
     )
 
 
+def activate_awaiting(draft: Draft, awaits: str, order: str) -> dict[str, str]:
+    """Makes available what awaited an event that has come, and says so; answers the new key of each
+    lot by its old one.
+    """
+    activated: dict[str, str] = {}
+    told: dict[str, int] = {}
+    for lot in [lot for lot in draft.lots if lot.awaits == awaits]:
+        activated[lot.key] = activate(draft, lot, order=order)
+        told[lot.currency] = told.get(lot.currency, 0) + lot.points
+    for currency, points in told.items():
+        draft.announce(
+            "loyalty.points.activated.v1",
+            {"currency": currency, "points": points, "order": order},
+        )
+    return activated
+
+
 def remove(draft: Draft, lot: Lot) -> None:
     """Takes a whole lot out of the working state; what becomes of its totals is the caller's."""
     del draft.lots[draft.find_lot(lot.key)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.loyalty.domain import tiers
+from services.loyalty.domain import referrals, tiers
 from services.loyalty.domain.account import Lot, Membership, Standing
 from services.loyalty.domain.activity import (
     Enrolled,
@@ -29,6 +29,8 @@ def enrolment(draft: Draft, body: Enrolled) -> None:
     draft.announce(
         "loyalty.member.enrolled.v1", {"tier": draft.standing.level} if draft.standing.level else {}
     )
+    if body.referred_by and draft.program.referrals:
+        referrals.enrol(draft)
     occasion = Occasion(draft, channel=body.channel)
     fire(occasion, draft.program.rules_by_event.get("enrolled", ()), "enrolment")
 

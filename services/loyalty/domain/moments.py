@@ -40,9 +40,9 @@ _ACTIVATION, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OCCASION = (
 )
 
 
-STAMPS = "collect:"
-"""How the names of lapses of stamps begin; the card's name follows. Deadlines on one instant are
-decided in the order of their names, what is parked first.
+STAMPS, REFERRAL = "collect:", "referral:"
+"""How the names of lapses begin, whose own names follow: the card's, the order's. Deadlines on one
+instant are decided in the order of their names, what is parked first.
 """
 
 
@@ -109,6 +109,9 @@ class _Search:
             return self.first
         if account.lots:
             self._meet_lots(program, account)
+        held = account.referral
+        if held is not None and held.order and not held.settled:
+            self._meet(held.ends_at, _LAPSE, f"{REFERRAL}{held.order}")
         if account.status not in ("active", "suspended"):
             return self.first
         if account.standing.reaches or account.standing.grace_until:
@@ -234,9 +237,10 @@ def _soonest(
         return before
     if account.lots:
         before = _soonest_lot(program, account, after, before)
+    rests = account.cards or account.referral is not None
+    before = _soonest_progress(account, after, before) if rests else before
     if account.status not in ("active", "suspended"):
         return before
-    before = _soonest_stamp(account, after, before) if account.cards else before
     standing = account.standing
     if program.tiers is not None and (standing.reaches or standing.grace_until):
         if after < standing.grace_until < before:
@@ -266,8 +270,11 @@ def _soonest_lot(program: Program, account: Account, after: Instant, before: Ins
     return before
 
 
-def _soonest_stamp(account: Account, after: Instant, before: Instant) -> Instant:
-    ends = (stamp.ends_at for card in account.cards.values() for stamp in card.stamps)
+def _soonest_progress(account: Account, after: Instant, before: Instant) -> Instant:
+    """The same of stamps, and of the return window on which a referral rests."""
+    ends = [stamp.ends_at for card in account.cards.values() for stamp in card.stamps]
+    if account.referral is not None and not account.referral.settled:
+        ends.append(account.referral.ends_at)
     return min((end for end in ends if after < end < before), default=before)
 
 

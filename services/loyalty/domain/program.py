@@ -28,6 +28,7 @@ class Pending:
     """How long points cannot be spent: for a span, until delivery, or until before ``until_at``.
 
     ``exact`` keeps the time of day; otherwise activation is rounded up to the next local midnight.
+    ``until_settled`` is for referrals: until the return window of the friend's purchase has ended.
     """
 
     span: Span = Span()
@@ -35,6 +36,10 @@ class Pending:
     cancel_after: Span = Span(days=60)
     exact: bool = False
     until_at: Instant = 0
+    until_settled: bool = False
+
+
+UNTIL_SETTLED = Pending(until_settled=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +290,7 @@ class Rule:
     """An earning rule.
 
     Attributes:
-        event: ``purchase``, ``engagement`` or ``enrolled``.
+        event: ``purchase``, ``engagement``, ``enrolled`` or ``referral.qualified``.
         of: kind of engagement, empty for every kind.
         gives: what it gives, one per currency.
         round: ``down``, ``half_up`` or ``half_even``.
@@ -297,7 +302,8 @@ class Rule:
         when: compiled CEL condition over the variables of :mod:`conditions`, or None; ``condition``
             is its text.
         limit: per member, or None.
-        on_refund: ``revoke``, ``prorate`` or ``keep``.
+        on_refund: ``revoke``, ``prorate`` or ``keep``; ``pending`` for what others may take back,
+            and then only while it is pending.
         pending: overrides the currency's, or None.
         badge: given where the rule fires; empty for none.
         max_spend: by money currency, the greatest spend of the lines chosen.
@@ -422,6 +428,24 @@ class Stamps:
 
 
 @dataclass(frozen=True, slots=True)
+class Referring:
+    """What a referral gives once the friend's purchase qualifies.
+
+    Attributes:
+        friend: what the purchase must be, and what the friend gets for it.
+        points: what the referrer gets, by currency.
+        limit: of the referrer, or None.
+        window: how long both are pending, counted from the purchase; None for the return window.
+    """
+
+    id: str
+    friend: Rule
+    points: Mapping[str, int] = field(default_factory=dict)
+    limit: Limit | None = None
+    window: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Badge:
     """Something to show, given once and worth nothing."""
 
@@ -519,6 +543,7 @@ class Program:
     stamps: tuple[Stamps, ...] = ()
     badges: Mapping[str, Badge] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    referrals: tuple[Referring, ...] = ()
     capped: frozenset[str] = field(init=False)
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)

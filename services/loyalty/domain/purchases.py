@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from services.loyalty.domain import lots, refunds, stamps
+from services.loyalty.domain import lots, referrals, refunds, stamps
 from services.loyalty.domain.activity import (
     Amended,
     Cancelled,
@@ -42,7 +42,16 @@ def purchase(draft: Draft, body: Purchased) -> None:
     )
     if occasion.total and not _has_rate(draft.program, body.currency):
         raise Refusal("currency_without_rate", currency=body.currency)
-    postings = fire(occasion, draft.program.rules_by_event.get("purchase", ()), "purchase")
+    rules = draft.program.rules_by_event.get("purchase", ())
+    if draft.referral is None:
+        postings = fire(occasion, rules, "purchase")
+    else:
+        referring, missed = referrals.met(occasion)
+        friend = (referring.friend,) if referring else ()
+        postings = fire(occasion, rules + friend, "purchase")
+        draft.trace["not"] += missed
+        if referring:
+            referrals.qualify(occasion, referring)
     if draft.program.stamps:
         stamps.collect(occasion, "purchase")
     draft.receipts[body.order] = Receipt(
@@ -81,17 +90,10 @@ def delivery(draft: Draft, body: Delivered) -> None:
     receipt = _receipt(draft, body.order)
     if receipt.delivered_at:
         raise Refusal("already_delivered", order=body.order)
-    activated: dict[str, str] = {}
-    told: dict[str, int] = {}
-    for lot in [lot for lot in draft.lots if lot.awaits == body.order]:
-        activated[lot.key] = lots.activate(draft, lot, order=body.order)
-        told[lot.currency] = told.get(lot.currency, 0) + lot.points
+    activated = lots.activate_awaiting(draft, body.order, body.order)
     draft.receipts[body.order] = refunds.deliver(draft, receipt, activated)
-    for currency, points in told.items():
-        draft.announce(
-            "loyalty.points.activated.v1",
-            {"currency": currency, "points": points, "order": body.order},
-        )
+    if draft.referral is not None:
+        referrals.delivered(draft, body.order)
 
 
 def refund(draft: Draft, body: Refunded) -> None:
@@ -118,6 +120,8 @@ def _follow(draft: Draft, order: str) -> None:
     """Lets what hangs on an order beside its points follow what is kept of it."""
     if draft.cards:
         stamps.take_back(draft, draft.receipts[order])
+    if draft.referral is not None:
+        referrals.follow(draft, draft.receipts[order])
 
 
 def amendment(draft: Draft, body: Amended) -> None:

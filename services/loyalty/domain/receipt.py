@@ -34,7 +34,8 @@ class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
         lots: [lot key, points] pairs that the points entered.
         allocated: points per line, in the order of the receipt's lines.
         reversed: points reversed per line so far.
-        on_refund: ``prorate``, ``revoke`` or ``keep``.
+        on_refund: ``prorate``, ``revoke``, ``keep`` or ``pending`` (a referrer's reward: whole, and
+            only from what is still pending).
         min_spend: below this kept spend a ``revoke`` posting is reversed whole; 0 for none.
         eligible: indexes of the lines that the rule looked at; empty for all lines that could earn.
         counters: limit and cap counters taken: [counter key, times, points].

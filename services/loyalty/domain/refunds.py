@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from services.loyalty.domain import counters
 from services.loyalty.domain.account import Lot
-from services.loyalty.domain.accrual import count_qualifying, window_lot
+from services.loyalty.domain.accrual import SETTLED, count_qualifying, window_lot
 from services.loyalty.domain.activity import Refunded
 from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.decision import LotTotals
@@ -335,7 +335,11 @@ def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     """
     key, currency = posting.lots[0][0], posting.currency
     index = draft.find_lot(key)
-    if index >= 0 and draft.lots[index].activates_at:
+    if index < 0 and f"/d{SETTLED}" in key:
+        _, issued, expires_at, awaits = key.split("/", 3)
+        lot = Lot(currency, issued, int(expires_at), NEVER, awaits[1:], points, points)
+        draft.accrue_pending(lot, cause=reason, order=order)
+    elif index >= 0 and draft.lots[index].activates_at:
         lot = draft.lots[index]
         again = Lot(
             currency, lot.issued, lot.expires_at, lot.activates_at, lot.awaits, points, points
@@ -406,7 +410,8 @@ def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     pending = [key for key, _ in posting.lots if key.count("/") > 2]
     left -= _from_lots(draft, pending, left, order, reason)
     own = [available_key(key) for key, _ in posting.lots]
-    pending_only = draft.program.currency(posting.currency).shortfall == "pending_only"
+    shortfall = draft.program.currency(posting.currency).shortfall
+    pending_only = posting.on_refund == "pending" or shortfall == "pending_only"
     if left and pending_only:
         draft.trace["forgiven"] = draft.trace.get("forgiven", 0) + left
         return left
@@ -536,6 +541,25 @@ def cancel_pending(draft: Draft, receipt: Receipt) -> None:
 
 def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receipt:
     """The receipt after its delivery, its postings naming the lots that theirs became."""
+    postings = renamed(receipt, activated).postings
+    return Receipt(
+        receipt.order,
+        receipt.currency,
+        receipt.occurred_at,
+        receipt.version,
+        receipt.seq,
+        receipt.lines,
+        postings,
+        receipt.returned_unlined,
+        draft.effective_at,
+        receipt.cancelled,
+        receipt.moved,
+        receipt.withdrawn,
+    )
+
+
+def renamed(receipt: Receipt, activated: dict[str, str]) -> Receipt:
+    """The receipt with its postings naming the lots that theirs became."""
     postings = [
         Posting(
             posting.rule,
@@ -555,20 +579,7 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
         )
         for posting in receipt.postings
     ]
-    return Receipt(
-        receipt.order,
-        receipt.currency,
-        receipt.occurred_at,
-        receipt.version,
-        receipt.seq,
-        receipt.lines,
-        postings,
-        receipt.returned_unlined,
-        draft.effective_at,
-        receipt.cancelled,
-        receipt.moved,
-        receipt.withdrawn,
-    )
+    return _replace(receipt, postings=postings)
 
 
 def lot_keys(receipt: Receipt, account_lots: Sequence[Lot]) -> list[str]:

@@ -330,7 +330,10 @@ class Choice(Section):
 class EarnSection(Choice):
     """An earning rule: what happens, and what it gives."""
 
-    event: Literal["purchase", "engagement", "enrolled"] = _must("What it rewards.", "purchase")
+    event: Literal["purchase", "engagement", "enrolled", "referral.qualified"] = _must(
+        "What it rewards; with `referral.qualified`, the other keys look at the friend's purchase.",
+        "purchase",
+    )
     kind: Kind | None = _key(
         "With `event: engagement`: the kind of engagement; every kind where it is left out.",
         "product.reviewed",
@@ -353,6 +356,11 @@ class EarnSection(Choice):
         default={},
     )
     badge: Id | None = _key("A badge that it gives, beside points or alone.", "reviewer")
+    friend: dict[Id, Positive] = _key(
+        "With `referral.qualified`: what the friend gets, where `give` is for the referrer.",
+        {"points": "200"},
+        default={},
+    )
     round: Literal["down", "half_up", "half_even"] = _key(
         "How points are rounded to whole ones, once, after boosts.", default="down"
     )
@@ -379,7 +387,8 @@ class EarnSection(Choice):
         "revoke",
     )
     pending: PendingSection | None = _key(
-        "How long these points cannot be spent yet, instead of what their currency says.",
+        "How long these points cannot be spent yet, instead of what their currency says. Of a "
+        "referral both rewards, counted from the purchase, instead of the return window.",
         {"for": "30 days"},
     )
     funding: Literal["purchase", "gratuitous", "third_party"] | None = _key(

@@ -55,6 +55,9 @@ def _shape(path: Path, card: StampsSection) -> Findings:
     if card.limit and card.limit.limit.period == "tier_period":
         reason = "a card is filled over several tier periods"
         yield Finding((*path, "limit"), reason, "Write it like 1 per year")
+    elif card.limit and card.limit.limit.period == "tier_period":
+        reason = "a card does not know the tier's periods"
+        yield Finding((*path, "limit"), reason, "Write it like 1 per year")
     if card.limit and not card.limit.limit.times:
         reason = "it counts points, and a card is filled a number of times"
         yield Finding((*path, "limit"), reason, "Write it like 1 per year")

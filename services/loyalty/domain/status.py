@@ -26,6 +26,9 @@ KINDS = (
     "lapsed",
     "stuck",
     "unstuck",
+    "referral_qualified",
+    "referral_cancelled",
+    "referral_settled",
 )
 """Kinds of activity, as the journal names them."""
 
@@ -53,6 +56,9 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer_in=(REFUSE, "not_enrolled"),
         adjustment=(REFUSE, "not_enrolled"),
         tier=(REFUSE, "not_enrolled"),
+        referral_qualified=(REFUSE, "not_enrolled"),
+        referral_cancelled=(REFUSE, "not_enrolled"),
+        referral_settled=(REFUSE, "not_enrolled"),
     ),
     "active": _line((DECIDE, "")),
     "suspended": _line(

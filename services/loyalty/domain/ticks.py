@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.loyalty.domain import badges, lots, refunds, stamps, tiers
+from services.loyalty.domain import badges, lots, referrals, refunds, stamps, tiers
 from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.counters import take_stock
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.moments import STAMPS
+from services.loyalty.domain.moments import REFERRAL, STAMPS
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
 
@@ -44,8 +44,11 @@ def _expire(draft: Draft, body: Tick) -> None:
 
 
 def _lapse(draft: Draft, body: Tick) -> None:
-    assert body.name.startswith(STAMPS), f"nothing lapses under the name {body.name!r}"
-    stamps.lapse(draft, body.name.removeprefix(STAMPS))
+    for prefix, ends in ((STAMPS, stamps.lapse), (REFERRAL, referrals.settle)):
+        if body.name.startswith(prefix):
+            ends(draft, body.name.removeprefix(prefix))
+            return
+    raise AssertionError(f"nothing lapses under the name {body.name!r}")
 
 
 def _notice(draft: Draft, body: Tick) -> None:

@@ -186,6 +186,18 @@ BUDGETS: Example = {
         }
     ],
 }
+REFERRAL: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "code": "7K2M9QXB4T1D",
+    "referred": {
+        "state": "pending",
+        "order": "536365",
+        "rule": "referral",
+        "ends_at": "2011-06-20T23:00:00Z",
+    },
+}
 STAMPS: Example = {
     "member_id": "17850",
     "as_of": _AS_OF,

@@ -159,6 +159,9 @@ class LotShown(Shown):
         description="When pending points can be spent; null if available or awaiting a delivery."
     )
     awaits_delivery_of: str | None = Field(description="The order that must be delivered first.")
+    awaits_referral: bool = Field(
+        default=False, description="Whether they await the end of a referral's return window."
+    )
     expires_at: Moment | None = Field(
         description="When they expire; null if never, or if that counts from a delivery to come."
     )

@@ -1,15 +1,17 @@
-"""How far a member is with cards of stamps, streaks and challenges, and the badges to show."""
+"""How far a member is with cards of stamps, streaks and challenges, the badges to show, and
+referrals.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Security
 from pydantic import ConfigDict, Field
 
 from services.loyalty.application.queries import Seen
-from services.loyalty.domain.account import Card
+from services.loyalty.domain.account import Card, Referral
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.program import Stamps
 from services.loyalty.http import examples, openapi, shown
@@ -72,6 +74,64 @@ class BadgesShown(Shown):
         default=None, description="Why the state may be behind, where it may be."
     )
     badges: list[BadgeShown] = Field(description="In the order in which they were given.")
+
+
+class Referred(Shown):
+    """That somebody brought the member, and what became of it."""
+
+    state: Literal["open", "pending", "settled"] = Field(
+        description="No purchase has qualified yet; one has, inside its return window; or it has"
+        " been kept."
+    )
+    order: str | None = Field(description="The purchase that qualified.")
+    rule: str | None = Field(description="By which rule.")
+    ends_at: Moment | None = Field(description="When its return window ends.")
+
+
+class ReferralShown(Shown):
+    """The member's own code, and by whose code the member came, as far as that matters."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.REFERRAL]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which it holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    code: str | None = Field(
+        description="To be told to friends; null before the programme has referrals, or until the"
+        " next activity of a member who joined before it had.",
+        examples=["7K2M9QXB4T1D"],
+    )
+    referred: Referred | None = Field(description="Null for who came alone.")
+
+
+@router.get(
+    "/referral",
+    summary="Referral code, and being referred",
+    responses=openapi.answers("unknown_member", "no_program", example=examples.REFERRAL),
+)
+async def referral(parts: PartsHere, member_id: MemberId) -> ReferralShown:
+    """The code by which friends are told of the programme. Rewards show among the lots."""
+    found = await seen(parts, member_id)
+    held = found.account.referral
+    return ReferralShown(
+        member_id=found.member,
+        as_of=rfc3339(found.as_of),
+        notice=shown.notice(found),
+        code=found.account.code or None,
+        referred=_referred(held) if held else None,
+    )
+
+
+def _referred(held: Referral) -> Referred:
+    pending: Literal["pending", "open"] = "pending" if held.order else "open"
+    return Referred(
+        state="settled" if held.settled else pending,
+        order=held.order or None,
+        rule=held.rule or None,
+        ends_at=shown.moment(held.ends_at),
+    )
 
 
 @router.get(

@@ -14,6 +14,7 @@ from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.periods import window_key
 from services.loyalty.domain.program import Level, Program, Reward, Tiers
+from services.loyalty.domain.referrals import is_referral
 from services.loyalty.domain.tiers import Progress, level_now, period_end, progress
 from services.loyalty.http import models
 
@@ -177,7 +178,8 @@ def _lot(seen: Seen, lot: Lot, currency: str) -> models.LotShown:
         points=lot.points,
         issued=lot.issued,
         activates_at=None if lot.awaits else moment(lot.activates_at),
-        awaits_delivery_of=lot.awaits or None,
+        awaits_delivery_of=None if is_referral(lot.awaits) else lot.awaits or None,
+        awaits_referral=is_referral(lot.awaits),
         expires_at=moment(end_of(seen.program, seen.account.idle, lot)),
         while_active=lot.expires_at == IDLE,
     )

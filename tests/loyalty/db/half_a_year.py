@@ -33,7 +33,21 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import DAY, HOUR, Instant, to_datetime
 
 START: Instant = 1_291_291_200_000_000  # 2010-12-02T12:00:00Z
-DOCUMENT = (Path(__file__).parents[3] / "contracts/programs/gift-shop.yaml").read_text("utf-8")
+_SHOP = Path(__file__).parents[3] / "contracts/programs/gift-shop.yaml"
+_MORE = """
+returns: {within: 20 days}
+stamps:
+  fan: {event: [purchase, engagement], different: kind, collect: 3, give: [40 points, faithful]}
+  months: {event: purchase, every: month, collect: 2, give: 90 points}
+badges: {faithful: {}}
+earn:
+  friends:
+    event: referral.qualified
+    min_spend: 20.00 GBP
+    give: {points: 300}
+    friend: {points: 200}
+"""
+DOCUMENT = _SHOP.read_text("utf-8").replace("\nearn:\n", _MORE)
 MEMBERS = [f"m{number:02}" for number in range(12)]
 
 
@@ -86,6 +100,12 @@ async def live(session: PgSession) -> None:
     chance, programs, clock = random.Random(17), Programs(), FixedClock(START)
     joining = [message(member, Enrolled(), START, f"join-{member}") for member in MEMBERS]
     await record_batch(session, programs, clock, joining[2:])
+    code = (await session.load_accounts(["m05"]))["m05"].account.code
+    named = [
+        message(member, Engaged("referral.made", about=code), START, f"name-{member}")
+        for member in MEMBERS[5:]
+    ]
+    await record_batch(session, programs, clock, named)
     happens = happenings(chance)
     for day in range(0, 180, 6):
         clock.at = START + day * DAY

@@ -99,4 +99,10 @@ async def test_every_table_that_grows_with_members_leads_with_the_member(
         " WHERE m.attrelid = c.oid AND m.attname = 'member_id')"
     )
     others = {row[1] for row in leading if row[2] != "member_id"}
-    assert others == {"account_due", "outbox_order", "outbox_derived", "dead_letter_pkey"}
+    assert others == {
+        "account_due",
+        "outbox_order",
+        "outbox_derived",
+        "dead_letter_pkey",
+        "referral_code_pkey",
+    }

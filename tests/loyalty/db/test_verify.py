@@ -65,6 +65,11 @@ BENT = [
     ("DELETE FROM history WHERE member_id = 'ada'", "ada", "window status/2010-12"),
     ("UPDATE tier_history SET level = 'tin'", "ada", "latest level"),
     (
+        "INSERT INTO referral_code VALUES ('ada', '000000000000', 1)",
+        "ada",
+        "referral code",
+    ),
+    (
         "INSERT INTO parked VALUES ('ada', 2, 'late', NULL, now(), '{}')",
         "ada",
         "parked activities",

@@ -381,6 +381,11 @@ class Member:
         return self.account.arrears.get("points", 0)
 
     @property
+    def owed(self) -> int:
+        """Points owed in all currencies."""
+        return sum(self.account.arrears.values())
+
+    @property
     def tier(self) -> str:
         return self.account.standing.level
 

@@ -870,3 +870,41 @@ def test_a_card_is_compiled_into_what_decisions_use() -> None:
     assert card.look.filter.category == {"toys"}
     assert card.engaged.min_spend == {}
     assert card.engaged.filter == Filter(channel=frozenset({"app"}))
+
+
+@pytest.mark.parametrize(
+    ("rule", "wrong"),
+    [
+        ("{event: referral.qualified}", "give"),
+        ("{event: referral.qualified, give: {points: 1 per 1 GBP}}", "give.points"),
+        ("{event: referral.qualified, friend: {stars: 5}}", "friend.stars"),
+        ("{event: purchase, give: {points: 5}, friend: {points: 5}}", "friend"),
+        ("{event: referral.qualified, give: {points: 5}, on_refund: keep}", "on_refund"),
+        (
+            "{event: referral.qualified, give: {points: 5}, pending: {until: delivered}}",
+            "pending.until",
+        ),
+        ("{event: referral.qualified, give: {points: 5}, kind: a.b}", "kind"),
+    ],
+)
+def test_what_does_not_fit_in_a_referral_is_refused(rule: str, wrong: str) -> None:
+    assert set(_mistakes(f"{HEAD}earn: {{friends: {rule}}}\n")) == {f"earn.friends.{wrong}"}
+
+
+def test_a_referral_is_compiled_for_both_members() -> None:
+    text = f"""{HEAD}returns: {{within: 20 days}}
+earn:
+  friends: {{event: referral.qualified, min_spend: 25.00 GBP, give: {{points: 300}},
+            friend: {{points: 200}}, limit: 10 per year, pending: {{for: 40 days}}}}
+"""
+    program = parse_program(text, 1)
+    (terms,) = program.referrals
+    assert (terms.points, terms.limit, terms.window) == (
+        {"points": 300},
+        Limit("year", times=10),
+        Span(days=40),
+    )
+    assert (terms.friend.gives[0].fixed, terms.friend.min_spend) == (200, {"GBP": 25_00})
+    assert terms.friend.limit is None
+    assert program.returns == Span(days=20)
+    assert "purchase" not in program.rules_by_event

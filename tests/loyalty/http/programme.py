@@ -24,6 +24,11 @@ earn:
   base: {{event: purchase, give: {{points: 1 per 1.00 GBP, status: 1 per 1.00 GBP}}}}
   review: {{event: engagement, kind: product.reviewed, give: {{points: 50}}}}
   welcome: {{event: enrolled, give: {{points: 100}}}}
+  friends:
+    event: referral.qualified
+    min_spend: 20.00 GBP
+    give: {{points: 30}}
+    friend: {{points: 20}}
 badges: {{reviewer: {{names: {{en: Reviewer, de: Kritiker}}}}}}
 stamps:
   three-reviews: {{event: engagement, collect: 3, within: 1 month, give: [reviewer]}}

@@ -7,7 +7,7 @@ import pytest
 
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.domain.calendar import DAY
-from tests.loyalty.http.events import enrolled, event
+from tests.loyalty.http.events import bought, enrolled, event
 
 
 @pytest.fixture
@@ -53,6 +53,29 @@ async def test_a_full_card_begins_anew_and_its_badge_is_shown(
 
 
 async def test_a_member_that_there_is_not_has_no_cards(client: httpx.AsyncClient) -> None:
-    for what in ("stamps", "badges"):
+    for what in ("stamps", "badges", "referral"):
         answer = await client.get(f"/v1/members/nobody/{what}")
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown_member")
+
+
+async def test_a_member_has_a_code_and_a_friend_who_was_referred_says_so(
+    client: httpx.AsyncClient, clock: FixedClock, member: str
+) -> None:
+    own = (await client.get(f"{member}/referral")).json()
+    assert own["referred"] is None
+    joins = event("member.enrolled", "e2", clock.at, member_id="2", referred_by=own["code"])
+    batch = [joins, bought("2", "9", 30, clock.at)]
+    sent = await client.post("/v1/activities", json=batch)
+    assert [each["outcome"] for each in sent.json()] == ["accepted", "accepted"]
+    friend = (await client.get("/v1/members/2/referral")).json()
+    assert (friend["referred"]["state"], friend["referred"]["order"]) == ("pending", "9")
+    assert friend["code"] != own["code"]
+    lots = (await client.get("/v1/members/2/lots")).json()["lots"]
+    assert [
+        (lot["points"], lot["awaits_referral"], lot["awaits_delivery_of"])
+        for lot in lots
+        if lot["state"] == "pending"
+    ] == [(20, True, None)]
+    clock.at += 40 * DAY
+    friend = (await client.get("/v1/members/2/referral")).json()
+    assert friend["referred"]["state"] == "settled"

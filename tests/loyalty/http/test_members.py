@@ -75,6 +75,7 @@ async def test_lots_say_when_points_expire(client: httpx.AsyncClient, member: st
         "issued": "2011-01",
         "activates_at": None,
         "awaits_delivery_of": None,
+        "awaits_referral": False,
         "expires_at": "2011-04-30T23:00:00Z",
         "while_active": False,
     }

@@ -4,6 +4,9 @@ Once as it was decided, from the facts and versions that the journal names; and 
 in the place of every version from an instant on. What members did is taken as given: they would
 have bought the same, asked for the same rewards, and caused the same for each other. What the clock
 brings due follows from the draft.
+have bought the same, and asked for the same rewards. What the clock brings due follows from the
+draft. Of a budget or stock that there was, each activity is offered what was left for it then; one
+that only the draft has is offered to each member whole.
 """
 
 from __future__ import annotations
@@ -300,12 +303,16 @@ def _under(
         if row.occurred_at < past.account.as_of:
             past.reads.levels[member, row.occurred_at] = past.level_at(row.occurred_at)
     _look_up_codes(past.reads, member, later)
+    caps = draft.programs.caps(draft.since)
+    used = past.reads.counters = dict.fromkeys(caps, 0)
     loaded = Loaded(member, 0, past.account, GENESIS, 0, b"", birth.born_on, birth.set_at)
     told = _Told(list(past.reads.receipts.values()), past.account)
     batch = Batch(draft.programs, draft.since, {member: loaded}, past.reads)
     for row in later:
         if row.kind not in OWN_KINDS:
             batch.reach(row.recorded_at)
+            offered = _facts(row.facts).allowances if row.facts != "{}" else {}
+            used.update((key, caps[key] - left) for key, left in offered.items() if key in caps)
             digest = row.event_digest or b"%d" % row.seq
             batch.decide(Incoming(member, _activity(row), digest, b""))
     batch.reach(end.recorded_at)

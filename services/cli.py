@@ -279,6 +279,33 @@ def _add_operations(adds: _Adds) -> None:
     )
     segments.add_argument("file", help="the file; a first line names the columns")
     segments.add_argument("--check", action="store_true", help="check it whole, and take nothing")
+    extend = adds(
+        "extend",
+        "commands.longevity:extend",
+        "let points expire later, with a reason and a name",
+        example='loyalty extend 17850 --until 2011-09-01T00:00:00Z --reason strike --by "Ann Li"',
+    )
+    extend.add_argument("--expiring-by", help="only points that would expire by that instant")
+    reinstate = adds(
+        "reinstate",
+        "commands.longevity:reinstate",
+        "let expired points live again, with a reason and a name",
+        example="loyalty reinstate 17850 60 --until 2011-09-01T00:00:00Z --reason goodwill"
+        ' --by "Ann Li"',
+    )
+    reinstate.add_argument("--expired-from", help="only points that expired then or later")
+    for command in (extend, reinstate):
+        command.add_argument("member", help="the member's id")
+        command.add_argument("--until", required=True, help="exclusive end of their life")
+        command.add_argument(
+            "--currency", default="points", help="which points (default: %(default)s)"
+        )
+        command.add_argument("--reason", required=True, help="a reason code, kept for ever")
+        command.add_argument("--by", required=True, help="who answers for it")
+        command.add_argument(
+            "--id", help="a name for it that counts once, however often it is sent"
+        )
+    reinstate.add_argument("points", type=int, nargs="?", help="how many (default: all)")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
     _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
 

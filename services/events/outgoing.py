@@ -73,6 +73,17 @@ CARD = _text("The card of stamps, by its name in the programme.")
 COLLECTED = _count("Stamps in hand now.", minimum=0)
 OF = _count("Stamps that fill the card.", minimum=1)
 
+HOLD = _text("The hold concerned.")
+WORTH: Schema = {
+    "type": "object",
+    "description": "What the points pay of an order.",
+    "required": ["amount", "currency"],
+    "properties": {
+        "amount": _text("A decimal string with all places of its currency."),
+        "currency": _text("ISO 4217 code."),
+    },
+}
+
 POSTING: Schema = {
     "type": "object",
     "required": ["rule", "currency", "points"],
@@ -156,14 +167,86 @@ PUBLISHED: dict[str, Published] = {
         optional=frozenset({"order"}),
     ),
     "loyalty.points.redeemed.v1": Published(
-        "A member spent points on a reward.",
+        "A member spent points: on a reward, as money for an order, or otherwise out of a hold.",
         {
             "redemption": _text("Id of the redemption."),
             "reward": REWARD,
+            "hold": HOLD,
+            "order": ORDER,
+            "worth": WORTH,
             "currency": CURRENCY,
             "points": POINTS,
         },
         {"redemption": "r-1", "reward": "five-off", "currency": "points", "points": 500},
+        optional=frozenset({"reward", "hold", "order", "worth"}),
+    ),
+    "loyalty.points.held.v1": Published(
+        "Points were set aside until they are captured, voided, or given back by the clock.",
+        {
+            "hold": HOLD,
+            "currency": CURRENCY,
+            "points": POINTS,
+            "ends_at": _instant("When they are given back, if nothing happens before."),
+            "reward": REWARD,
+            "order": ORDER,
+            "worth": WORTH,
+        },
+        {
+            "hold": "hd-1",
+            "currency": "points",
+            "points": 500,
+            "ends_at": "2011-06-01T10:00:00Z",
+            "order": "536365",
+            "worth": {"amount": "5.00", "currency": "GBP"},
+        },
+        optional=frozenset({"reward", "order", "worth"}),
+    ),
+    "loyalty.points.released.v1": Published(
+        "Points that were held are free again. What was owed is paid from them, and those whose "
+        "life ended meanwhile expire, as an event of its own says.",
+        {
+            "hold": HOLD,
+            "currency": CURRENCY,
+            "points": POINTS,
+            "reason": _text(
+                "Why: it was voided, its time was over, the rest was not needed after a capture, "
+                "or the account was closed.",
+                enum=["voided", "lapsed", "captured", "closed"],
+            ),
+            "order": ORDER,
+        },
+        {"hold": "hd-1", "currency": "points", "points": 200, "reason": "lapsed"},
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.points.extended.v1": Published(
+        "An operator let points live longer.",
+        {
+            "currency": CURRENCY,
+            "points": POINTS,
+            "expires_at": _instant("Exclusive end of their life now."),
+            "reason": REASON,
+        },
+        {
+            "currency": "points",
+            "points": 120,
+            "expires_at": "2011-09-01T00:00:00Z",
+            "reason": "strike",
+        },
+    ),
+    "loyalty.points.reinstated.v1": Published(
+        "An operator let expired points live again.",
+        {
+            "currency": CURRENCY,
+            "points": POINTS,
+            "expires_at": _instant("Exclusive end of their new life."),
+            "reason": REASON,
+        },
+        {
+            "currency": "points",
+            "points": 60,
+            "expires_at": "2011-09-01T00:00:00Z",
+            "reason": "goodwill",
+        },
     ),
     "loyalty.points.expired.v1": Published(
         "Points reached the end of their life.",

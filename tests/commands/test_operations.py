@@ -171,6 +171,23 @@ def test_a_level_is_given_by_hand_with_an_end_and_ended(shop: Shop) -> None:
     assert vague.stderr.startswith("loyalty: '2012-01-01' names no offset")
 
 
+def test_points_are_given_longer_lives(shop: Shop) -> None:
+    shop.enrols("17850")
+    named = ["--reason=goodwill", "--by=Ann Li", "--id=case-8"]
+    shop.types("adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li")
+    extends = ["extend", "17850", "--until=2031-09-01T00:00:00Z", *named]
+    first, second = shop.types(*extends), shop.types(*extends)
+    assert first.stdout == (
+        "member 17850, seq 3: points live until 2031-09-01T00:00:00Z, recorded as case-8\n"
+    ), first.stderr
+    assert "was decided before" in second.stdout
+    reinstates = ["reinstate", "17850", "60", "--until=2031-09-01T00:00:00Z", *named[:2]]
+    refused = shop.types(*reinstates)
+    assert refused.stderr.startswith("loyalty: refused: nothing_to_reinstate"), refused.stdout
+    wrong = shop.types("extend", "17850", "--until=soon", *named)
+    assert wrong.stderr.startswith("loyalty: 'soon' is no time in RFC 3339")
+
+
 def test_a_stuck_account_is_listed_and_goes_on_once_its_tick_is_decided(shop: Shop) -> None:
     shop.enrols("17850")
     adjusts = ["adjust", "17850", "250", "--reason=goodwill", "--by=Ann Li"]

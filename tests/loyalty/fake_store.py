@@ -26,7 +26,7 @@ from services.loyalty.domain.account import Account, decode_account, encode_acco
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime
 from services.loyalty.domain.chain import GENESIS
-from services.loyalty.domain.decision import Decision, LotTotals
+from services.loyalty.domain.decision import Decision, EndedHold, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 
@@ -81,6 +81,7 @@ class FakeStore:
     parked: dict[tuple[str, int], tuple[str, Instant]] = field(default_factory=dict)
     rewards: list[Row] = field(default_factory=list)
     codes: dict[str, str] = field(default_factory=dict)
+    holds: dict[tuple[str, str], Row] = field(default_factory=dict)
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
     locks: dict[str, FakeSession] = field(default_factory=dict)
@@ -114,9 +115,10 @@ class FakeStore:
             self.receipts[member, order] = doc
         for member, key, *more in rows.lot:
             was = self.lots.get((member, key), LotTotals())
-            self.lots[member, key] = LotTotals(
-                was.taken_in + more[0], was.expired + more[1], was.reclaimed + more[2]
-            )
+            totals = LotTotals(more[0], more[1], more[2], tuple(more[3].split()))
+            self.lots[member, key] = was.plus(totals)
+        for row in rows.hold:
+            self.holds[row[0], row[1]] = row
         for member, key, times, points in rows.history:
             self.history[member, key] = [times, points]
         self.levels += rows.tier_history
@@ -219,6 +221,23 @@ class FakeSession:
 
     async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
         return {code: self.store.codes[code] for code in codes if code in self.store.codes}
+
+    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        return {
+            key: totals
+            for key, totals in self.store.lots.items()
+            if key[0] in members and totals.expired > totals.reclaimed
+        }
+
+    async def load_ended_holds(
+        self, holds: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], EndedHold]:
+        rows = {hold: self.store.holds[hold] for hold in holds if hold in self.store.holds}
+        return {
+            hold: EndedHold(row[3], from_datetime(row[14]))
+            for hold, row in rows.items()
+            if row[14] is not None
+        }
 
     async def load_history(
         self, keys: Sequence[tuple[str, str]]

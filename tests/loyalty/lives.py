@@ -15,12 +15,17 @@ from services.loyalty.domain.activity import (
     Delivered,
     Engaged,
     Enrolled,
+    Extended,
+    HoldCaptured,
+    HoldRequested,
+    HoldVoided,
     Line,
     ProfileUpdated,
     Purchased,
     RedemptionRequested,
     Refunded,
     RefundLine,
+    Reinstated,
     Segmented,
     StatusChanged,
     TierGiven,
@@ -37,6 +42,7 @@ from services.loyalty.domain.program import (
     Expiry,
     Filter,
     Gift,
+    Holds,
     Level,
     Limit,
     LocalDays,
@@ -47,6 +53,7 @@ from services.loyalty.domain.program import (
     Reward,
     Rule,
     Span,
+    SpendPoints,
     Stamps,
     Tiers,
     Window,
@@ -182,6 +189,7 @@ _MORE: dict[str, Any] = {
     },
     "groups": {"offers": "best"},
     "transfers": True,
+    "spend_points": SpendPoints("points", {"GBP": Rate(10, 1_00, "GBP")}, 20, 10, 5_000, 3600),
     "wait": Span(days=20),
     "exclude": Filter(category=frozenset({"post"})),
 }
@@ -203,6 +211,7 @@ def monthly() -> Program:
         ),
         tiers(grace=Span(days=15), warn_days=(30,)),
         holds_from=START,
+        holds=Holds(longest_s=90 * 86_400),
         **_MORE,
     )
 
@@ -226,6 +235,7 @@ def yearly() -> Program:
         ),
         tiers(kept_until="end_of_next_window", fall="to_qualified", warn_days=(60, 10)),
         holds_from=START,
+        holds=Holds(longest_s=90 * 86_400, most=6, released_live_s=36 * 3600),
         **_MORE,
     )
 
@@ -343,6 +353,54 @@ segments = st.builds(
     st.sampled_from([0, START + 30 * DAY, START + 90 * DAY]),
 )
 
+names = st.sampled_from(["?1", "?2", "?3", "?5"])
+"""Of holds, counted back from the latest: :meth:`Shop.incoming` knows what they are called."""
+ttls = st.sampled_from([0, 60, 3600, 86_400, 20 * 86_400, 60 * 86_400])
+holds: st.SearchStrategy[AnyBody] = st.one_of(
+    st.builds(
+        HoldRequested,
+        names,
+        st.sampled_from(["points", "points", "coins", "status"]),
+        st.integers(0, 300),
+        ttl_s=ttls,
+    ),
+    st.builds(
+        HoldRequested,
+        names,
+        points=st.sampled_from([20, 30, 50, 55, 200]),
+        for_order=orders,
+        money=st.sampled_from(["GBP", "GBP", "EUR"]),
+        amount=st.sampled_from([1_00, 40_00, 900_00]),
+        ttl_s=ttls,
+    ),
+    st.builds(HoldRequested, names, reward=st.sampled_from(["five", "sweet", "none"]), ttl_s=ttls),
+)
+settlements: st.SearchStrategy[AnyBody] = st.one_of(
+    st.builds(HoldCaptured, names, st.just("r"), st.sampled_from([0, 0, 1, 10, 40, 500])),
+    st.builds(HoldCaptured, names, st.just("r"), st.integers(1, 60), st.booleans()),
+    st.builds(HoldVoided, names),
+)
+untils = st.integers(5, 200).map(lambda days: START + days * DAY)
+longevity: st.SearchStrategy[AnyBody] = st.one_of(
+    st.builds(
+        Extended,
+        st.sampled_from(["points", "points", "coins"]),
+        untils,
+        st.just("x"),
+        st.just("y"),
+        st.one_of(st.just(0), untils),
+    ),
+    st.builds(
+        Reinstated,
+        st.sampled_from(["points", "points", "coins"]),
+        untils,
+        st.just("x"),
+        st.just("y"),
+        st.sampled_from([0, 0, 5, 80]),
+        st.one_of(st.just(0), untils),
+    ),
+)
+
 Returns: TypeAlias = Refunded | Cancelled | Delivered | Amended
 returns: st.SearchStrategy[Returns] = st.one_of(
     refunds,
@@ -376,6 +434,19 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
         st.just("points"),
         st.integers(1, 600),
     ),
+    st.builds(
+        RedemptionRequested,
+        st.just("r"),
+        st.just(""),
+        st.sampled_from([20, 55, 100]),
+        orders,
+        st.just("GBP"),
+        st.sampled_from([1_00, 300_00]),
+    ),
+    holds,
+    holds,
+    settlements,
+    longevity,
     segments,
     st.builds(
         TierGiven,

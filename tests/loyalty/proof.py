@@ -101,6 +101,7 @@ class Auditor:
         _check_state(account)
         for (who, _), (times, points) in store.history.items():
             assert who != member or (times >= 0 and points >= 0)
+        _check_holds(member, self.books[member], account, store)
         waiting = {seq for who, seq in store.parked if who == member}
         assert waiting == {waiting.seq for waiting in account.waiting}
         profile = store.profiles.get(member)
@@ -109,12 +110,30 @@ class Auditor:
         assert exact is None or (stored is not None and stored <= exact), (member, stored, exact)
 
 
+def _check_holds(member: str, books: MemberBooks, account: Account, store: FakeStore) -> None:
+    """Each hold's row, the entries and the working state say the same of it."""
+    opened = {hold.id: hold for hold in account.holds}
+    assert len(opened) == len(account.holds)
+    rows = {name: row for (who, name), row in store.holds.items() if who == member}
+    assert {name for name, row in rows.items() if row[3] == "open"} == opened.keys()
+    for name, row in rows.items():
+        points, captured = row[5:7]
+        left = opened[name].left if name in opened else 0
+        kept = books.holds[name]
+        assert kept.held == points == captured + kept.released + left, (member, row, kept)
+        assert (row[14] is None) == (name in opened)
+        if name in opened:
+            assert captured == opened[name].captured < points
+            assert all(lot.points > 0 for lot in opened[name].drawn)
+
+
 def _check_state(account: Account) -> None:
     if account.status != "stuck":
         for lot in account.lots:
             assert not lot.expires_at or lot.expires_at > account.as_of, lot
             assert not lot.activates_at or lot.activates_at > account.as_of, lot
         assert all(waiting.lapses_at > account.as_of for waiting in account.waiting)
+        assert all(hold.ends_at > account.as_of for hold in account.holds), account
         standing = account.standing
         assert not standing.grace_until or standing.grace_until > account.as_of
         end = period_end(standing)

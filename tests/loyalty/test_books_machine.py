@@ -32,8 +32,11 @@ from tests.loyalty.lives import (
     Returns,
     bodies,
     changed,
+    holds,
+    longevity,
     purchases,
     returns,
+    settlements,
 )
 
 CAREFUL = settings(
@@ -86,6 +89,18 @@ class Lives(RuleBasedStateMachine):
 
     @rule(member=members, body=purchases(), when=whens)
     def buys(self, member: str, body: AnyBody, when: When) -> None:
+        self.happens(member, body, when)
+
+    @rule(member=members, body=holds, when=whens)
+    def sets_points_aside(self, member: str, body: AnyBody, when: When) -> None:
+        self.happens(member, body, when)
+
+    @rule(member=members, body=settlements, when=whens)
+    def settles_what_is_held(self, member: str, body: AnyBody, when: When) -> None:
+        self.happens(member, body, when)
+
+    @rule(member=members, body=longevity, when=whens)
+    def gives_a_longer_life(self, member: str, body: AnyBody, when: When) -> None:
         self.happens(member, body, when)
 
     @rule(choice=st.integers(0, 99), body=returns, when=whens)

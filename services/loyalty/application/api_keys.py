@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 SCOPES: dict[str, str] = {
     "members:read": "see members: balances, tier, lots, rewards and the journal",
-    "members:write": "redeem and transfer points of members",
-    "members:adjust": "grant and take points by hand",
+    "members:write": "hold, redeem and transfer points of members",
+    "members:adjust": "grant and take points by hand, and give them longer lives",
     "activities:write": "send activities",
     "program:read": "see the programme and check a draft",
     "program:publish": "publish a version of the programme",

@@ -24,10 +24,13 @@ from services.loyalty.domain.activity import (
     AnyBody,
     Engaged,
     Enrolled,
+    HoldCaptured,
+    HoldVoided,
     Lapsed,
     Purchased,
     RedemptionRequested,
     ReferralQualified,
+    Reinstated,
     Resumed,
     Stuck,
     Tick,
@@ -36,8 +39,16 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.catalogue import redemption_key
 from services.loyalty.domain.decide import decide, effective_at
-from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals, Referrer
+from services.loyalty.domain.decision import (
+    NO_FACTS,
+    Decision,
+    EndedHold,
+    Facts,
+    LotTotals,
+    Referrer,
+)
 from services.loyalty.domain.earning import cap_key, limit_key
+from services.loyalty.domain.longevity import reinstatable
 from services.loyalty.domain.moments import REFERRAL, Moment, due_at, due_by, next_moment
 from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
@@ -82,6 +93,7 @@ class Reads:
     """What is used of shared counters, by name, the batch's own grants included."""
     codes: dict[str, str] = field(default_factory=dict)
     referrers: dict[str, tuple[str, str]] = field(default_factory=dict)
+    holds: dict[tuple[str, str], EndedHold] = field(default_factory=dict)
 
 
 class _Desk:
@@ -255,17 +267,16 @@ class Batch:
         for receipt in decision.receipts:
             desk.receipts[receipt.order] = receipt
         for key, totals in decision.lots.items():
-            was = reads.lots.get((member, key), LotTotals())
-            reads.lots[member, key] = LotTotals(
-                was.taken_in + totals.taken_in,
-                was.expired + totals.expired,
-                was.reclaimed + totals.reclaimed,
-            )
+            was = reads.lots.get((member, key))
+            reads.lots[member, key] = totals if was is None else was.plus(totals)
         for key, value in decision.history.items():
             reads.history[member, key] = value
         for key, granted in decision.grants.items():
             if key in reads.counters:  # else nobody in this batch may take from it
                 reads.counters[key] += granted
+        for kept in decision.holds:
+            if kept.ended_at:
+                reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
         if decision.waits:
             reads.parked[member, decision.account.seq] = (
                 decision.activity.body,
@@ -274,6 +285,11 @@ class Batch:
 
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
         member, account = desk.loaded.member, desk.account
+        if isinstance(body, HoldCaptured | HoldVoided):
+            ended = self._reads.holds.get((member, body.hold))
+            return NO_FACTS if ended is None else Facts(hold=ended)
+        if isinstance(body, Reinstated):
+            return Facts(lots=self._expired(member, program, body))
         order = order_of(body)
         receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
@@ -286,13 +302,10 @@ class Batch:
         lots: dict[str, LotTotals] = {}
         history: dict[str, list[int]] = {}
         if receipt is not None and not isinstance(body, Purchased):
-            keys = refunds.lot_keys(receipt, account.lots)
+            keys = refunds.lot_keys(receipt)
             if account.cards:
-                keys += refunds.keys_of(stamps.postings_of(account), account.lots)
-            for key in keys:
-                totals = self._reads.lots.get((member, key))
-                if totals is not None:
-                    lots[key] = totals
+                keys += refunds.keys_of(stamps.postings_of(account))
+            lots = self._lots(member, account, keys)
         for key in history_keys(program, account, body, receipt, occurred_at):
             value = self._reads.history.get((member, key))
             if value is not None:
@@ -326,6 +339,24 @@ class Batch:
         if made is not None or not self._reads.receipts:
             return made
         return self._reads.receipts.get((desk.loaded.member, order))
+
+    def _lots(self, member: str, account: Account, keys: list[str]) -> dict[str, LotTotals]:
+        """Totals of lots that have left the working state, or that live on under
+        another name; and of those others.
+        """
+        held = {lot.key for lot in account.lots}
+        found: dict[str, LotTotals] = {}
+        for key in keys:
+            totals = self._reads.lots.get((member, key))
+            if totals is None or (key in held and not totals.successors):
+                continue
+            found[key] = totals
+            keys += [each for each in totals.successors if each not in keys]
+        return found
+
+    def _expired(self, member: str, program: Program, body: Reinstated) -> dict[str, LotTotals]:
+        lots = {key: totals for (who, key), totals in self._reads.lots.items() if who == member}
+        return {key: lots[key] for key, _ in reinstatable(program.currency_now, lots, body)}
 
     def _level_then(self, desk: _Desk, at: Instant) -> str | None:
         """The tier held at an instant before the account's clock, empty before the first, None

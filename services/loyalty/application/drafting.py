@@ -27,7 +27,7 @@ from services.loyalty.domain.activity import Activity, decode_body
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS, JournalRow
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import NO_FACTS, Decision, Facts, LotTotals
+from services.loyalty.domain.decision import NO_FACTS, Decision, EndedHold, Facts
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 
@@ -208,14 +208,13 @@ class _Past:
         for receipt in decision.receipts:
             reads.receipts[member, receipt.order] = receipt
         for key, more in decision.lots.items():
-            was = reads.lots.get((member, key), LotTotals())
-            reads.lots[member, key] = LotTotals(
-                was.taken_in + more.taken_in,
-                was.expired + more.expired,
-                was.reclaimed + more.reclaimed,
-            )
+            was = reads.lots.get((member, key))
+            reads.lots[member, key] = more if was is None else was.plus(more)
         for key, value in decision.history.items():
             reads.history[member, key] = value
+        for kept in decision.holds:
+            if kept.ended_at:
+                reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
         if decision.waits:
             parked = decision.activity.body, decision.activity.occurred_at
             reads.parked[member, decision.account.seq] = parked
@@ -256,6 +255,9 @@ class _Told:
         course, account = self.course, self.account
         for lot in account.lots:
             course.outstanding[lot.currency] += lot.points
+        for hold in account.holds:
+            for drawn in hold.drawn:
+                course.outstanding[drawn.currency] += drawn.points
         course.arrears.update(account.arrears)
         course.level = account.standing.level
         return course

@@ -49,6 +49,28 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A hold as its row tells it. ``state`` is ``open`` until something ends it, even where its end
+    has come meanwhile and no tick was decided yet; ``ended_at`` is 0 while it is.
+    """
+
+    hold: str
+    seq: int
+    state: str
+    currency: str
+    points: int
+    captured: int
+    reward: str
+    for_order: str
+    money: str
+    amount: int
+    worth: int
+    held_at: Instant
+    ends_at: Instant
+    ended_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedVersion:
     """A version of the programme as it was published. ``document`` is empty in lists."""
 
@@ -139,6 +161,14 @@ class OnlineStore(Protocol):
 
     async def load_issued(self, member: str, limit: int) -> list[Issued]:
         """The latest rewards that the member got, newest first."""
+        ...
+
+    async def load_holds(self, member: str, limit: int) -> list[HoldRow]:
+        """The latest holds of a member, newest first."""
+        ...
+
+    async def load_hold(self, member: str, hold: str) -> HoldRow | None:
+        """One hold of a member."""
         ...
 
     async def load_versions(self) -> list[PublishedVersion]:

@@ -10,8 +10,8 @@ from services.loyalty.application.batch import Batch, Reads
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import read_facts
-from services.loyalty.application.store import Loaded, Session
+from services.loyalty.application.record import needs_rows, read_facts
+from services.loyalty.application.store import Incoming, Loaded, Session
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, RedemptionRequested
 from services.loyalty.domain.calendar import Instant
@@ -93,9 +93,18 @@ async def refresh(session: Session, programs: Programs, published: int) -> None:
         await programs.refresh(session)
 
 
-async def due_facts(session: Session, programs: Programs, now: Instant, loaded: Loaded) -> Reads:
-    """What the due moments of an account need beside it; nothing is read where none is due."""
-    if loaded.due_at is None or loaded.due_at > now:
+async def due_facts(
+    session: Session,
+    programs: Programs,
+    now: Instant,
+    loaded: Loaded,
+    incoming: Sequence[Incoming] = (),
+) -> Reads:
+    """What an account's due moments, and then a request, need beside it; nothing is read where
+    nothing is due and the request needs no more than the account.
+    """
+    due = loaded.due_at is not None and loaded.due_at <= now
+    if not due and not any(needs_rows(item.activity.body) for item in incoming):
         return Reads()
     accounts: Mapping[str, Loaded] = {loaded.member: loaded}
-    return await read_facts(session, programs, now, accounts)
+    return await read_facts(session, programs, now, accounts, incoming)

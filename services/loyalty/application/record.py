@@ -31,8 +31,17 @@ from services.loyalty.application.store import (
     Write,
 )
 from services.loyalty.domain import counters, refunds, stamps
-from services.loyalty.domain.activity import Enrolled, Purchased, Tick
+from services.loyalty.domain.activity import (
+    AnyBody,
+    Enrolled,
+    HoldCaptured,
+    HoldVoided,
+    Purchased,
+    Reinstated,
+    Tick,
+)
 from services.loyalty.domain.calendar import NEVER, Instant
+from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.moments import REFERRAL
 from services.loyalty.domain.referrals import code_of
 
@@ -242,7 +251,7 @@ async def read_facts(
         reads.receipts = await session.load_receipts(orders)
     lots, history, levels = _further(programs, now, accounts, incoming, reads)
     if lots:
-        reads.lots = await session.load_lots(lots)
+        reads.lots = await _with_successors(session, lots)
     if history:
         reads.history = await session.load_history(history)
     if levels:
@@ -253,6 +262,7 @@ async def read_facts(
             reads.counters = await session.load_counters(keys, lock=lock)
     if incoming and programs.at(now).referrals:
         await _read_codes(session, reads, accounts, incoming)
+    await _for_requests(session, accounts, incoming, reads)
     return reads
 
 
@@ -309,6 +319,49 @@ def _shared(
             if receipt is not None:
                 keys.update(counters.offered(program, body, receipt))
     return keys
+
+
+async def _with_successors(
+    session: Session, lots: list[tuple[str, str]]
+) -> dict[tuple[str, str], LotTotals]:
+    """Totals of lots, of those to which their points moved, and so on."""
+    found: dict[tuple[str, str], LotTotals] = {}
+    while lots:
+        new = await session.load_lots(lots)
+        found |= new
+        moved = {(member, key) for (member, _), totals in new.items() for key in totals.successors}
+        lots = sorted(moved - found.keys())
+    return found
+
+
+_REQUESTS = frozenset({HoldCaptured, HoldVoided, Reinstated})
+
+
+def needs_rows(body: AnyBody) -> bool:
+    """Whether a request reads rows beside its account even where nothing is due."""
+    return type(body) in _REQUESTS
+
+
+async def _for_requests(
+    session: Session, accounts: Mapping[str, Loaded], incoming: Iterable[Incoming], reads: Reads
+) -> None:
+    """How holds ended that are open no more, and what may be reinstated, where that is asked."""
+    ended: list[tuple[str, str]] = []
+    expired: list[str] = []
+    for item in incoming:
+        body = item.activity.body
+        if type(body) not in _REQUESTS:
+            continue
+        if isinstance(body, HoldCaptured | HoldVoided):
+            holds = accounts[item.member].account.holds
+            if all(hold.id != body.hold for hold in holds):
+                ended.append((item.member, body.hold))
+        elif isinstance(body, Reinstated):
+            expired.append(item.member)
+    if ended:
+        reads.holds = await session.load_ended_holds(ended)
+    if expired:
+        reads.lots |= await session.load_expired_lots(expired)
 
 
 def _is_purchase(item: Incoming) -> bool:
@@ -376,9 +429,9 @@ def _further(
             continue
         if receipt is not None and not isinstance(body, Purchased):
             # all its lots: what is open now may have left the working state by then
-            lots.update((member, key) for key in refunds.lot_keys(receipt, ()))
+            lots.update((member, key) for key in refunds.lot_keys(receipt))
             given = stamps.postings_of(account)
-            lots.update((member, key) for key in refunds.keys_of(given, ()))
+            lots.update((member, key) for key in refunds.keys_of(given))
         program = programs.at(min(occurred_at, now))
         history.update(
             (member, key) for key in history_keys(program, account, body, receipt, occurred_at)

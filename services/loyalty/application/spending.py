@@ -136,10 +136,11 @@ async def _decide(
     used: Mapping[str, int],
 ) -> tuple[Write, Asked]:
     now = await clock.now(session)
-    reads = await due_facts(session, programs, now, loaded)
+    incoming = _incoming(request, now)
+    reads = await due_facts(session, programs, now, loaded, [incoming])
     reads.counters.update(used)
     batch = Batch(programs, now, {loaded.member: loaded}, reads)
-    outcome = batch.decide(_incoming(request, now))
+    outcome = batch.decide(incoming)
     if batch.account(loaded.member).status == "stuck":
         raise AccountStuck
     assert outcome.decision is not None, "nothing was read that could make it a duplicate"

@@ -16,7 +16,7 @@ import msgspec
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.calendar import Instant
-from services.loyalty.domain.decision import Decision, LotTotals
+from services.loyalty.domain.decision import Decision, EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt
 
 
@@ -150,6 +150,18 @@ class Session(Protocol):
 
     async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
         """Whose referral codes these are, by code, where they are anybody's."""
+        ...
+
+    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        """Totals of the members' lots of which some points lie in ``expired``, by (member, lot
+        key).
+        """
+        ...
+
+    async def load_ended_holds(
+        self, holds: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], EndedHold]:
+        """How those holds ended that did, by (member, hold)."""
         ...
 
     async def load_history(

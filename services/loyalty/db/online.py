@@ -13,6 +13,7 @@ import msgspec
 from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.books import Books
 from services.loyalty.application.online import (
+    HoldRow,
     Issued,
     JournalPageItem,
     OnlineSession,
@@ -22,12 +23,13 @@ from services.loyalty.application.online import (
     Unreachable,
 )
 from services.loyalty.application.store import Write
-from services.loyalty.db import keys, programs, single
+from services.loyalty.db import keys, programs, single, tables
 from services.loyalty.db.closes import PgBooks
 from services.loyalty.db.connect import SchemaBehind
 from services.loyalty.db.holdouts import compare
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
+from services.loyalty.db.statements import columns_of
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
@@ -55,6 +57,11 @@ _ISSUED = """
     SELECT reward, how, by, points, issued_at FROM issued_reward WHERE member_id = $1
     ORDER BY seq DESC, n DESC LIMIT $2
 """
+_HOLDS = f"""
+    SELECT {", ".join(columns_of(tables.hold, ("member_id",)))} FROM hold
+    WHERE member_id = $1 AND ($2::text IS NULL OR hold_id = $2)
+    ORDER BY seq DESC, hold_id LIMIT $3
+"""  # noqa: S608  the names are ours
 _VERSIONS = """
     SELECT version, holds_from, published_at, published_by, digest FROM program_version
     ORDER BY version DESC
@@ -139,6 +146,15 @@ class PgOnlineStore:
             Issued(row[0], row[1], row[2], row[3], issued_at=from_datetime(row[4])) for row in rows
         ]
 
+    async def load_holds(self, member: str, limit: int) -> list[HoldRow]:
+        async with self._connection() as connection:
+            return [_hold(row) for row in await connection.fetch(_HOLDS, member, None, limit)]
+
+    async def load_hold(self, member: str, hold: str) -> HoldRow | None:
+        async with self._connection() as connection:
+            row = await connection.fetchrow(_HOLDS, member, hold, 1)
+        return _hold(row) if row else None
+
     async def load_versions(self) -> list[PublishedVersion]:
         async with self._connection() as connection:
             rows = await connection.fetch(_VERSIONS)
@@ -210,6 +226,25 @@ def _item(row: asyncpg.Record) -> JournalPageItem:
         body=row["body"],
         trace=row["trace"],
         entries=msgspec.json.decode(row["entries"] or "[]", type=list[LedgerEntry]),
+    )
+
+
+def _hold(row: asyncpg.Record) -> HoldRow:
+    return HoldRow(
+        hold=row["hold_id"],
+        seq=row["seq"],
+        state=row["state"],
+        currency=row["currency"],
+        points=row["points"],
+        captured=row["captured"],
+        reward=row["reward"],
+        for_order=row["for_order"],
+        money=row["money"],
+        amount=row["amount"],
+        worth=row["worth"],
+        held_at=from_datetime(row["held_at"]),
+        ends_at=from_datetime(row["ends_at"]),
+        ended_at=from_datetime(row["ended_at"]) if row["ended_at"] else 0,
     )
 
 

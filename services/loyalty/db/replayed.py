@@ -36,6 +36,7 @@ _ORDER = (
     "referral_code",
     "receipt",
     "lot",
+    "hold",
     "history",
     "parked",
     "account",
@@ -207,6 +208,7 @@ SECOND: tuple[Second, ...] = (
     Second(tables.referral_code),
     _Receipts(tables.receipt),
     Second(tables.lot),
+    Second(tables.hold),
     Second(tables.history),
     Second(tables.parked),
     # An account that was opened and to which nothing has happened is as good as none.

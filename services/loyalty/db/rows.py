@@ -18,7 +18,7 @@ from services.loyalty.domain.account import encode_account
 from services.loyalty.domain.activity import encode_body, kind_of
 from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
 from services.loyalty.domain.chain import JournalRow, link
-from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, LotTotals
+from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, HoldKept, LotTotals
 from services.loyalty.domain.receipt import Receipt, encode_receipt
 
 EVENT_LIMIT_BYTES = 256 * 1024
@@ -58,6 +58,7 @@ class Rows:
     new_receipt: list[Row] = field(default_factory=list)
     receipt: list[Row] = field(default_factory=list)
     lot: list[Row] = field(default_factory=list)
+    hold: list[Row] = field(default_factory=list)
     history: list[Row] = field(default_factory=list)
     tier_history: list[Row] = field(default_factory=list)
     parked: list[Row] = field(default_factory=list)
@@ -127,6 +128,7 @@ def _add(rows: Rows, write: Write) -> None:
     loaded, account = write.loaded, write.account
     member, head, seq = loaded.member, loaded.head, loaded.account.seq
     level = loaded.account.standing.level
+    holds: dict[str, HoldKept] = {}
     for decided in write.decided:
         decision = decided.decision
         seq += 1
@@ -143,9 +145,13 @@ def _add(rows: Rows, write: Write) -> None:
             rows.grant.append((member, key, granted, write.caps.get(key, 0)))
         if decision.code:
             rows.referral_code.append((member, decision.code, seq))
+        if decision.holds:
+            holds.update((kept.hold.id, kept) for kept in decision.holds)
     assert account.seq == seq, (member, seq, account.seq)
     _documents(rows, member, loaded.account.seq, write.decided)
     _waiting(rows, member, write.decided)
+    if holds:
+        _holds(rows.hold, member, holds.values())
     if write.profile:
         _profile(rows, member, write.profile, account.recorded_at)
     rows.account.append(
@@ -233,26 +239,28 @@ def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> 
         for receipt in decision.receipts:
             receipts[receipt.order] = receipt
         for key, more in decision.lots.items():
-            lots[key] = _sum(lots.get(key), more)
+            was = lots.get(key)
+            lots[key] = more if was is None else was.plus(more)
         if decision.history:
             history.update(decision.history)
     for order, receipt in receipts.items():
         row = (member, order, encode_receipt(receipt).decode())
         (rows.new_receipt if receipt.seq > before else rows.receipt).append(row)
     for key, total in lots.items():
-        rows.lot.append((member, key, total.taken_in, total.expired, total.reclaimed))
+        successor = " ".join(total.successors)
+        rows.lot.append((member, key, total.taken_in, total.expired, total.reclaimed, successor))
     for key, (times, points) in history.items():
         rows.history.append((member, key, times, points))
 
 
-def _sum(total: LotTotals | None, more: LotTotals) -> LotTotals:
-    if total is None:
-        return more
-    return LotTotals(
-        total.taken_in + more.taken_in,
-        total.expired + more.expired,
-        total.reclaimed + more.reclaimed,
-    )
+def _holds(rows: list[Row], member: str, kept: Iterable[HoldKept]) -> None:
+    """Holds as the last Decision that touched them left them."""
+    for last in kept:
+        held = last.hold
+        row = (member, held.id, held.seq, last.state, held.currency, held.points, held.captured)
+        what = (held.reward, held.for_order, held.money, held.amount, held.worth)
+        ended_at = _moment(last.ended_at) if last.ended_at else None
+        rows.append((*row, *what, _moment(held.held_at), _moment(held.ends_at), ended_at))
 
 
 def _waiting(rows: Rows, member: str, decided: list[Decided]) -> None:

@@ -15,7 +15,7 @@ from services.loyalty.domain.account import Account, decode_account, encode_acco
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.chain import GENESIS
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.decision import EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 
 _OPEN = """
@@ -55,7 +55,15 @@ def _pairs(columns: str, table: str, key: str, kind: str = "text") -> str:
 _COUNTERS = "SELECT id, used FROM counter WHERE id = ANY($1::text[])"
 _COUNTERS_LOCKED = f"{_COUNTERS} ORDER BY id FOR NO KEY UPDATE"
 _RECEIPTS = _pairs("member_id, order_id, doc", "receipt", "order_id")
-_LOTS = _pairs("member_id, lot_key, taken_in, expired, reclaimed", "lot", "lot_key")
+_LOT_COLUMNS = "member_id, lot_key, taken_in, expired, reclaimed, successor"
+_LOTS = _pairs(_LOT_COLUMNS, "lot", "lot_key")
+_EXPIRED_LOTS = (
+    f"SELECT {_LOT_COLUMNS} FROM lot WHERE member_id = ANY($1::text[]) AND expired > reclaimed"  # noqa: S608  constants
+)
+_ENDED_HOLDS = (
+    _pairs("member_id, hold_id, state, ended_at", "hold", "hold_id")
+    + " WHERE t.ended_at IS NOT NULL"
+)
 _HISTORY = _pairs("member_id, key, times, points", "history", "key")
 _RECORDED = _pairs("member_id, event_digest, content_digest", "journal", "event_digest", "bytea")
 _DUE = (
@@ -107,7 +115,17 @@ class PgSession:
 
     async def load_lots(self, lots: Sequence[tuple[str, str]]) -> dict[tuple[str, str], LotTotals]:
         rows = await self._fetch_pairs(_LOTS, lots)
-        return {(row[0], row[1]): LotTotals(row[2], row[3], row[4]) for row in rows}
+        return {(row[0], row[1]): totals_of(row) for row in rows}
+
+    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        rows = await self.connection.fetch(_EXPIRED_LOTS, members)
+        return {(row[0], row[1]): totals_of(row) for row in rows}
+
+    async def load_ended_holds(
+        self, holds: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], EndedHold]:
+        rows = await self._fetch_pairs(_ENDED_HOLDS, holds)
+        return {(row[0], row[1]): EndedHold(row[2], from_datetime(row[3])) for row in rows}
 
     async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
         rows = await self.connection.fetch(_CODES, codes)
@@ -247,6 +265,11 @@ def overdrawn(error: asyncpg.CheckViolationError) -> Exception:
         return Overdrawn(error.detail)
     bug: Exception = error
     return bug
+
+
+def totals_of(row: asyncpg.Record) -> LotTotals:
+    """The totals of a row of ``lot`` in the order of its columns."""
+    return LotTotals(row[2], row[3], row[4], tuple(row[5].split()))
 
 
 def translated(error: asyncpg.UniqueViolationError) -> Exception:

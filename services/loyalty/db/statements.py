@@ -112,7 +112,16 @@ OTHERS: tuple[Statement, ...] = (
         otherwise="ON CONFLICT (member_id, lot_key) DO UPDATE SET"
         " taken_in = lot.taken_in + EXCLUDED.taken_in,"
         " expired = lot.expired + EXCLUDED.expired,"
-        " reclaimed = lot.reclaimed + EXCLUDED.reclaimed",
+        " reclaimed = lot.reclaimed + EXCLUDED.reclaimed,"
+        " successor = CASE WHEN EXCLUDED.successor = '' THEN lot.successor ELSE array_to_string("
+        'ARRAY(SELECT DISTINCT each COLLATE "C" FROM unnest(string_to_array('
+        "lot.successor || ' ' || EXCLUDED.successor, ' ')) AS each WHERE each <> '' ORDER BY 1),"
+        " ' ') END",
+    ),
+    _insert(
+        tables.hold,
+        otherwise="ON CONFLICT (member_id, hold_id) DO UPDATE SET state = EXCLUDED.state,"
+        " captured = EXCLUDED.captured, ended_at = EXCLUDED.ended_at",
     ),
     _insert(
         tables.history,

@@ -135,6 +135,27 @@ lot = Table(
     _required("taken_in", BigInteger()),
     _required("expired", BigInteger()),
     _required("reclaimed", BigInteger()),
+    _required("successor", Text()),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    _key("member_id"),
+    _key("hold_id"),
+    _required("seq", BigInteger()),
+    _required("state", Text()),
+    _required("currency", Text()),
+    _required("points", BigInteger()),
+    _required("captured", BigInteger()),
+    _required("reward", Text()),
+    _required("for_order", Text()),
+    _required("money", Text()),
+    _required("amount", BigInteger()),
+    _required("worth", BigInteger()),
+    _required("held_at", _At()),
+    _required("ends_at", _At()),
+    _optional("ended_at", _At()),
 )
 
 history = Table(

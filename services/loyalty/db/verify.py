@@ -15,20 +15,27 @@ from itertools import groupby
 import asyncpg
 import msgspec
 
+from services.loyalty.db.session import totals_of
 from services.loyalty.db.statements import columns_of
 from services.loyalty.db.tables import journal, ledger
 from services.loyalty.domain.account import Account, decode_account
 from services.loyalty.domain.activity import TransferReceived, TransferReturned, decode_body
-from services.loyalty.domain.books import Difference, MemberBooks, differences, impossible
+from services.loyalty.domain.books import (
+    Difference,
+    HoldEntries,
+    MemberBooks,
+    differences,
+    impossible,
+)
 from services.loyalty.domain.chain import GENESIS, JournalRow, link
-from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 
 CHECKED = (
     "every link of every member's chain, over all columns of journal and ledger",
     "seqs without a gap, entries without a gap and with their journal row",
     "every entry's points and buckets, and no balance below zero that may not be",
-    "lots, windows, arrears and totals of lots against the entries",
+    "lots, what is held of them, windows, arrears and totals of lots against the entries",
+    "every hold that is open, or ended, against the working state and the entries",
     "head, seq, status, tier and parked activities of every account",
     "the trial balance, and points in transit",
     "campaign budgets and rewards' stock against all that was taken from them",
@@ -54,7 +61,8 @@ _STREAMS = {
     "account": _ordered("member_id, seq, status, tier, head, state", "account"),
     "journal": _ordered(", ".join(columns_of(journal)), "journal", ", seq"),
     "ledger": _ordered(", ".join(columns_of(ledger)), "ledger", ", seq, n"),
-    "lot": _ordered("member_id, lot_key, taken_in, expired, reclaimed", "lot"),
+    "lot": _ordered("member_id, lot_key, taken_in, expired, reclaimed, successor", "lot"),
+    "hold": _ordered("member_id, hold_id, state, points, captured", "hold", ", hold_id"),
     "history": _ordered("member_id, key, points", "history"),
     "parked": _ordered("member_id, seq", "parked", ", seq"),
     "referral_code": _ordered("member_id, code", "referral_code", ", code"),
@@ -226,7 +234,8 @@ def _account(books: MemberBooks, rows: _Group, head: bytes, last: int) -> Iterat
         yield Difference("working state", "a document", str(error))
         return
     yield from _mirrored(state, rows, seq, status, tier)
-    lots = {row[1]: LotTotals(row[2], row[3], row[4]) for row in rows["lot"]}
+    lots = {row[1]: totals_of(row) for row in rows["lot"]}
+    yield from _holds(books, state, rows)
     yield from differences(books, state, lots, {row[1]: row[2] for row in rows["history"]})
 
 
@@ -254,6 +263,20 @@ def _mirrored(
     for what, expected, found in pairs:
         if expected != found:
             yield Difference(what, expected, found)
+
+
+def _holds(books: MemberBooks, state: Account, rows: _Group) -> Iterator[Difference]:
+    """Where holds are not what the working state says is open, or what the entries say of each."""
+    opened = sorted((hold.id, hold.points, hold.captured) for hold in state.holds)
+    stated = [(row[1], row[3], row[4]) for row in rows["hold"] if row[2] == "open"]
+    if opened != stated:
+        yield Difference("open holds", opened, stated)
+    left = {hold.id: hold.left for hold in state.holds}
+    for _, name, _, points, captured in rows["hold"]:
+        kept = books.holds.get(name, HoldEntries())
+        expected = (kept.held, kept.held - kept.released - left.get(name, 0))
+        if expected != (points, captured):
+            yield Difference(f"points held and captured of {name}", expected, (points, captured))
 
 
 def _balance(verdict: Verdict, totals: dict[tuple[str, str], int]) -> None:

@@ -59,6 +59,69 @@ def lot_key(
     return f"{base}/p{activates_at}" if activates_at else base
 
 
+class HeldLot(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Points that a hold keeps out of a lot, to which they return if they are not spent.
+
+    ``extended_to`` is the later end of life that they were given meanwhile, or 0.
+    """
+
+    currency: str
+    issued: str
+    expires_at: Instant
+    points: int
+    extended_to: Instant = 0
+
+    @property
+    def key(self) -> str:
+        """The name of the lot."""
+        return lot_key(self.currency, self.issued, self.expires_at)
+
+
+class Hold(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Points set aside until before ``ends_at``, to be captured, voided, or released by the clock.
+
+    Attributes:
+        id: the hold's name.
+        currency: the currency that was asked for.
+        points: all that were set aside; those not yet captured are in ``drawn``.
+        drawn: what is still held of each lot, soonest to expire first.
+        seq: of the journal row that made it.
+        held_at, ends_at: from when, and until when.
+        captured: points spent of it so far.
+        reward: the reward for which they are held, or empty.
+        for_order: the order for which they are held as money, or empty.
+        money, amount: what that order costs, in minor units of an ISO 4217 currency.
+        worth: what all its points pay of that, in minor units.
+        step: parts of a payment are multiples of so many points; 0 for what is no payment.
+        counters: the member's limit and the shared stock that were charged for the reward.
+    """
+
+    id: str
+    currency: str
+    points: int
+    drawn: list[HeldLot]
+    seq: int
+    held_at: Instant
+    ends_at: Instant
+    captured: int = 0
+    reward: str = ""
+    for_order: str = ""
+    money: str = ""
+    amount: int = 0
+    worth: int = 0
+    step: int = 0
+    counters: list[str] = []
+
+    @property
+    def left(self) -> int:
+        """Points that are still set aside."""
+        return sum(lot.points for lot in self.drawn)
+
+    def worth_of(self, points: int) -> int:
+        """What a part of its points pays, in minor units: whole ones, because of the step."""
+        return points * self.worth // self.points
+
+
 class Reach(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One reason to hold a tier: a level, reached at an instant and kept until before another.
 
@@ -211,6 +274,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         code: the member's own referral code, empty before one was drawn.
         referral: who brought the member, and what became of it.
         idle: per currency that expires by inactivity, until when its points live.
+        holds: open holds, in the order in which they were made.
     """
 
     status: str = "unenrolled"
@@ -235,6 +299,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     code: str = ""
     referral: Referral | None = None
     idle: dict[str, Idle] = {}
+    holds: list[Hold] = []
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""
@@ -245,6 +310,12 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def pending(self, currency: str) -> int:
         """Points earned that cannot be spent yet."""
         return sum(lot.points for lot in self.lots if lot.currency == currency and lot.activates_at)
+
+    def held(self, currency: str) -> int:
+        """Points set aside by open holds."""
+        return sum(
+            lot.points for hold in self.holds for lot in hold.drawn if lot.currency == currency
+        )
 
 
 _encode = msgspec.json.Encoder().encode

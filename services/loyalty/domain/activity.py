@@ -146,10 +146,74 @@ class Engaged(Body, frozen=True, gc=False, tag="engagement"):
 
 
 class RedemptionRequested(Body, frozen=True, gc=False, tag="redemption"):
-    """A member asks for a reward of the catalogue at its cost."""
+    """A member asks for a reward of the catalogue at its cost; or, without one, pays ``points`` as
+    money for an order of ``amount`` in ``money``.
+    """
 
     redemption: str
     reward: str
+    points: int = 0
+    for_order: str = ""
+    money: str = ""
+    amount: int = 0
+
+
+class HoldRequested(Body, frozen=True, gc=False, tag="hold"):
+    """Points are to be set aside until they are captured: for a reward, as money for an order of
+    ``amount`` in ``money``, or just so many of a currency. ``ttl_s`` is 0 where the programme says
+    how long.
+    """
+
+    hold: str
+    currency: str = ""
+    points: int = 0
+    reward: str = ""
+    for_order: str = ""
+    money: str = ""
+    amount: int = 0
+    ttl_s: int = 0
+
+
+class HoldCaptured(Body, frozen=True, gc=False, tag="capture"):
+    """Held points are spent, as ``redemption``: all that is left (``points`` 0), or a part, after
+    which the rest may be released.
+    """
+
+    hold: str
+    redemption: str
+    points: int = 0
+    release_rest: bool = False
+
+
+class HoldVoided(Body, frozen=True, gc=False, tag="void"):
+    """What a hold still sets aside is not needed any more."""
+
+    hold: str
+
+
+class Extended(Body, frozen=True, gc=False, tag="extension"):
+    """Points that would expire before ``until``, and by ``expiring_by`` (0: whenever), are to live
+    until then.
+    """
+
+    currency: str
+    until: Instant
+    reason: str
+    actor: str
+    expiring_by: Instant = 0
+
+
+class Reinstated(Body, frozen=True, gc=False, tag="reinstatement"):
+    """Points that expired no earlier than ``expired_from`` are to live again until ``until``: all
+    of them (``points`` 0), or so many, the latest to expire first.
+    """
+
+    currency: str
+    until: Instant
+    reason: str
+    actor: str
+    points: int = 0
+    expired_from: Instant = 0
 
 
 class Adjusted(Body, frozen=True, gc=False, tag="adjustment"):
@@ -307,6 +371,11 @@ AnyBody: TypeAlias = (
     | ReferralQualified
     | ReferralCancelled
     | ReferralSettled
+    | HoldRequested
+    | HoldCaptured
+    | HoldVoided
+    | Extended
+    | Reinstated
 )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.loyalty.domain.account import Account
@@ -16,6 +17,7 @@ from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.ledger import MAY_BE_NEGATIVE, TRANSFERS, LedgerEntry
 
 _IN_LOTS = frozenset({"pending", "available", "held"})
+_MOVES = frozenset({"extension", "reinstatement"})
 WINDOW_PREFIX = "window:"
 """How the history key of a closed qualifying window begins; its lot's name follows."""
 
@@ -28,14 +30,24 @@ class Difference(NamedTuple):
     found: object
 
 
+@dataclass(slots=True)
+class HoldEntries:
+    """Points that the entries say were set aside by one hold, and given back by it."""
+
+    held: int = 0
+    released: int = 0
+
+
 class MemberBooks:
     """Balances and lots of one member after the entries posted so far.
 
     Attributes:
         balances: points by (currency, bucket); what came in less what went out. lots: points that
         are left by (bucket, lot), for the buckets whose points lie in lots. taken_in, expired,
-        reclaimed: points by lot that ever entered it while it could be spent, that
-            expired in it, and that left ``expired`` again.
+        reclaimed: points by lot that ever entered it while it could be spent (other than by coming
+            back from a hold), that expired in it, and that left ``expired`` again.
+        successors: lots to which points of each were moved for a longer life.
+        holds: what each hold, by its name, set aside and gave back.
     """
 
     def __init__(self) -> None:
@@ -44,10 +56,12 @@ class MemberBooks:
         self.taken_in: defaultdict[str, int] = defaultdict(int)
         self.expired: defaultdict[str, int] = defaultdict(int)
         self.reclaimed: defaultdict[str, int] = defaultdict(int)
+        self.successors: defaultdict[str, set[str]] = defaultdict(set)
+        self.holds: dict[str, HoldEntries] = {}
 
     def post(self, entry: LedgerEntry) -> None:
         """Adds one entry."""
-        _, currency, points, source, target, lot_from, lot_to, _, _ = entry
+        kind, currency, points, source, target, lot_from, lot_to, cause, _ = entry
         self.balances[currency, source] -= points
         self.balances[currency, target] += points
         if source in _IN_LOTS:
@@ -56,10 +70,16 @@ class MemberBooks:
             self.reclaimed[lot_from] += points
         if target in _IN_LOTS:
             self.lots[target, lot_to] += points
-            if target == "available":
+            if target == "available" and source != "held":
                 self.taken_in[lot_to] += points
         elif target == "expired":
             self.expired[lot_from] += points
+        if kind == "hold":
+            self.holds.setdefault(cause, HoldEntries()).held += points
+        elif kind == "release":
+            self.holds.setdefault(cause, HoldEntries()).released += points
+        elif kind in _MOVES:
+            self.successors[lot_from].add(lot_to)
 
     def overdrawn(self, entry: LedgerEntry) -> Difference | None:
         """What the entry, already posted, took below zero that must not be there."""
@@ -107,10 +127,12 @@ def _open_lots(books: MemberBooks, account: Account) -> Iterator[Difference]:
     stated: dict[tuple[str, str], int] = {}
     for lot in account.lots:
         stated["pending" if lot.activates_at else "available", lot.key] = lot.points
+    for hold in account.holds:
+        for drawn in hold.drawn:
+            place = ("held", drawn.key)
+            stated[place] = stated.get(place, 0) + drawn.points
     kept = {
-        place: points
-        for place, points in books.lots.items()
-        if points and place[0] != "held" and not is_window(place[1])
+        place: points for place, points in books.lots.items() if points and not is_window(place[1])
     }
     for place in sorted(stated.keys() | kept.keys()):
         expected, found = kept.get(place, 0), stated.get(place, 0)
@@ -158,9 +180,10 @@ def _totals(
     lots = totals.keys() | opened.keys() | books.taken_in.keys() | books.expired.keys()
     for lot in sorted(lot for lot in lots | books.reclaimed.keys() if not is_window(lot)):
         row = totals.get(lot, LotTotals())
-        stated = {
+        stated: dict[str, tuple[object, object]] = {
             "expired": (books.expired.get(lot, 0), row.expired),
             "reclaimed": (books.reclaimed.get(lot, 0), row.reclaimed),
+            "successors": (sorted(books.successors.get(lot, ())), list(row.successors)),
         }
         if lot.count("/") == 2:
             stated["taken in"] = (books.taken_in.get(lot, 0), row.taken_in + opened.get(lot, 0))

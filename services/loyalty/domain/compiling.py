@@ -9,7 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
-from services.loyalty.domain.consistency import is_day, least_days, occasion_of
+from services.loyalty.domain.consistency import (
+    is_day,
+    least_days,
+    least_step,
+    occasion_of,
+    spendable_of,
+)
 from services.loyalty.domain.earning_checks import TURNING_AWAY
 from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
@@ -25,6 +31,7 @@ from services.loyalty.domain.program import (
     Filter,
     Gift,
     Give,
+    Holds,
     Level,
     LocalDays,
     Pending,
@@ -34,6 +41,7 @@ from services.loyalty.domain.program import (
     Reward,
     Rule,
     Span,
+    SpendPoints,
     Stamps,
     Tiers,
 )
@@ -107,6 +115,29 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
             for rule in rules
             if rule.group
         },
+        holds=Holds(
+            document.holds.last,
+            document.holds.longest,
+            document.holds.most,
+            document.holds.released_live,
+        ),
+        spend_points=_spend_points(document),
+    )
+
+
+def _spend_points(document: Document) -> SpendPoints | None:
+    section = document.spend_points
+    if section is None:
+        return None
+    currency = section.currency or spendable_of(document)[0]
+    rates = {rate.money: rate for rate in section.rate}
+    return SpendPoints(
+        currency,
+        rates,
+        least=section.min,
+        step=section.step or least_step(section.rate),
+        max_share=section.max_share,
+        hold_s=section.hold,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import gcd, lcm
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.earning_checks import earning_findings
@@ -23,7 +24,7 @@ from services.loyalty.domain.findings import (
 )
 from services.loyalty.domain.mistakes import one_of
 from services.loyalty.domain.notation import Amount, Points
-from services.loyalty.domain.program import Span
+from services.loyalty.domain.program import Rate, Span
 from services.loyalty.domain.sections import (
     BoostSection,
     CapSection,
@@ -33,6 +34,7 @@ from services.loyalty.domain.sections import (
     GiftSection,
     LevelSection,
     RewardSection,
+    SpendPointsSection,
     TiersSection,
 )
 from services.loyalty.domain.source import Path
@@ -54,6 +56,9 @@ def inconsistencies(document: Document, names: Names) -> Findings:
     yield from _caps(document.caps, names)
     for name, reward in document.rewards.items():
         yield from _reward(("rewards", name), reward, names)
+    yield from _holds(document)
+    if document.spend_points is not None:
+        yield from _spend_points(document, document.spend_points, names)
     yield from _successors(document, names)
 
 
@@ -409,6 +414,60 @@ def _reward(path: Path, reward: RewardSection, names: Names) -> Findings:
         yield Finding(
             (*path, "cost"), reason, one_of(names.currencies - names.qualifying, currency)
         )
+
+
+# Holds and points as money ------------------------------------------------------------------------
+
+
+def _holds(document: Document) -> Findings:
+    if document.holds.last > document.holds.longest:
+        yield Finding(
+            ("holds", "last"), "it is longer than the longest hold", "Let 'longest' be longer"
+        )
+
+
+def _spend_points(document: Document, section: SpendPointsSection, names: Names) -> Findings:
+    path: Path = ("spend_points",)
+    spendable = names.currencies - names.qualifying
+    if section.currency is None:
+        if len(spendable) != 1:
+            reason = "it does not say which points, and there is more than one kind"
+            yield Finding(path, reason, "Name them, as in currency: points")
+    elif section.currency not in spendable:
+        known = section.currency in names.currencies
+        reason = (
+            f"{section.currency!r} cannot be spent"
+            if known
+            else f"there is no currency {section.currency!r}"
+        )
+        yield Finding((*path, "currency"), reason, one_of(spendable, section.currency))
+    yield from repeated((*path, "rate"), [rate.money for rate in section.rate])
+    step = section.step or least_step(section.rate)
+    for rate in section.rate:
+        if step * rate.per % rate.points:
+            yield Finding(
+                (*path, "step"),
+                f"{step} points are no whole number of minor units of {rate.money}",
+                f"Use a multiple of {least_step(section.rate)}, or leave it out",
+            )
+    if section.min % step:
+        yield Finding(
+            (*path, "min"), "it is no multiple of the step", f"Write a multiple of {step}"
+        )
+    if section.hold > document.holds.longest:
+        yield Finding(
+            (*path, "hold"), "it is longer than the longest hold", "Let holds: longest be longer"
+        )
+
+
+def spendable_of(document: Document) -> list[str]:
+    """The currencies of a document that can be spent."""
+    return [name for name, terms in document.currencies.items() if not terms.qualifies]
+
+
+def least_step(rates: Sequence[Rate]) -> int:
+    """The fewest points that are worth whole minor units at every rate."""
+    return lcm(*(rate.points // gcd(rate.points, rate.per) for rate in rates))
 
 
 def _successors(document: Document, names: Names) -> Findings:

@@ -16,6 +16,7 @@ from services.loyalty.domain.activity import (
     Cancelled,
     Engaged,
     Enrolled,
+    HoldRequested,
     Purchased,
     RedemptionRequested,
     Refunded,
@@ -40,7 +41,7 @@ def _looked_at(program: Program, body: AnyBody) -> Sequence[str]:
             return (*by_event.get(f"engagement:{of}", ()), *by_event.get("engagement:", ()))
         case Enrolled():
             return by_event.get("enrolled", ())
-        case RedemptionRequested(reward=name):
+        case RedemptionRequested(reward=name) | HoldRequested(reward=name):
             reward = program.rewards.get(name)
             return () if reward is None or reward.stock is None else (reward.stock_key,)
         case Tick(moment="occasion"):
@@ -62,7 +63,9 @@ def asked_for(body: AnyBody) -> tuple[str, ...]:
     """The counters that a request may need, whatever the programme: they are read with its
     account.
     """
-    return (stock_key(body.reward),) if isinstance(body, RedemptionRequested) else ()
+    if isinstance(body, RedemptionRequested | HoldRequested) and body.reward:
+        return (stock_key(body.reward),)
+    return ()
 
 
 def is_budget(key: str) -> bool:

@@ -11,7 +11,17 @@ from collections.abc import Callable
 from sys import intern
 from typing import Any
 
-from services.loyalty.domain import idle, membership, purchases, referrals, spending, stamps, tiers
+from services.loyalty.domain import (
+    holds,
+    idle,
+    longevity,
+    membership,
+    purchases,
+    referrals,
+    spending,
+    stamps,
+    tiers,
+)
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
     Activity,
@@ -22,6 +32,10 @@ from services.loyalty.domain.activity import (
     Delivered,
     Engaged,
     Enrolled,
+    Extended,
+    HoldCaptured,
+    HoldRequested,
+    HoldVoided,
     Lapsed,
     ProfileUpdated,
     Purchased,
@@ -30,6 +44,7 @@ from services.loyalty.domain.activity import (
     ReferralQualified,
     ReferralSettled,
     Refunded,
+    Reinstated,
     Resumed,
     Segmented,
     StatusChanged,
@@ -99,7 +114,7 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _parked(program, account, activity, facts, park)
     if facts.code and not draft.code and draft.status in ("active", "suspended"):
         referrals.take_code(draft)
-    if draft.lots and draft.status in ENDED:
+    if draft.status in ENDED and (draft.lots or draft.holds):
         membership.forfeit(draft)
     if program.idle:
         idle.follow(draft)
@@ -260,4 +275,9 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     ReferralQualified: referrals.qualified,
     ReferralCancelled: referrals.cancelled,
     ReferralSettled: referrals.settled,
+    HoldRequested: holds.hold,
+    HoldCaptured: holds.capture,
+    HoldVoided: holds.void,
+    Extended: longevity.extension,
+    Reinstated: longevity.reinstatement,
 }

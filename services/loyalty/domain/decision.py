@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.loyalty.domain.account import Account
+from services.loyalty.domain.account import Account, Hold
 from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.ledger import LedgerEntry
@@ -22,12 +22,43 @@ stay.
 class LotTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Totals of a lot that left the working state; rows of the same lot add up.
 
-    ``expired`` less ``reclaimed`` is what a clawback may still take at no cost to the member.
+    ``expired`` less ``reclaimed`` is what a clawback may still take at no cost to the member, and
+    what can be reinstated. ``successors`` are the lots, in the order of their names, to which
+    points of this one were moved for a longer life: a clawback follows them.
     """
 
     taken_in: int = 0
     expired: int = 0
     reclaimed: int = 0
+    successors: tuple[str, ...] = ()
+
+    def plus(self, more: LotTotals) -> LotTotals:
+        """The totals of both."""
+        successors = self.successors
+        if more.successors:
+            successors = tuple(sorted({*successors, *more.successors}))
+        return LotTotals(
+            self.taken_in + more.taken_in,
+            self.expired + more.expired,
+            self.reclaimed + more.reclaimed,
+            successors,
+        )
+
+
+class EndedHold(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """How and when a hold ended: ``captured``, ``voided``, ``lapsed`` or ``closed``."""
+
+    state: str
+    ended_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HoldKept:
+    """A hold as a Decision left it: ``open``, or ended at an instant (else 0)."""
+
+    hold: Hold
+    state: str = "open"
+    ended_at: Instant = 0
 
 
 class Referrer(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -43,7 +74,8 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     Attributes:
         receipt: the receipt of the order that the activity names, if there is one.
-        lots: totals of lots that the receipt names and that have left the working state.
+        lots: totals of lots that have left the working state: those that the receipt names and
+            what took their place, or those from which points may be reinstated.
         history: counters of past periods and closed windows, by key (see :mod:`history`).
         level_then: the tier held when a late activity occurred, where it differs from the one held
             now.
@@ -53,6 +85,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         allowances: by shared counter, what is left of it for this activity.
         referrer: whom the referral code that the activity carries names, if anybody.
         code: a referral code drawn for the member, who has none yet.
+        hold: how the hold ended that the activity names, if it is open no more.
     """
 
     receipt: Receipt | None = None
@@ -66,6 +99,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     allowances: dict[str, int] = {}
     referrer: Referrer | None = None
     code: str = ""
+    hold: EndedHold | None = None
 
 
 NO_FACTS = Facts()
@@ -118,6 +152,7 @@ class Decision:
         grants: by shared counter, what was taken from it, or given back to it where negative; the
             trace has them too, so that the journal proves the counters.
         code: a referral code that becomes the member's.
+        holds: holds made, changed or ended.
     """
 
     activity: Activity
@@ -141,3 +176,4 @@ class Decision:
     done_waiting: list[int] = field(default_factory=list)
     grants: dict[str, int] = field(default_factory=dict)
     code: str = ""
+    holds: list[HoldKept] = field(default_factory=list)

@@ -17,6 +17,7 @@ from services.loyalty.domain.decision import (
     Derived,
     Event,
     Facts,
+    HoldKept,
     IssuedReward,
     LotTotals,
 )
@@ -51,6 +52,8 @@ class Draft:
         "gifts",
         "grants",
         "history",
+        "holds",
+        "holds_kept",
         "idle",
         "lot_totals",
         "lots",
@@ -117,6 +120,7 @@ class Draft:
         self.new_code = ""
         self.referral = account.referral
         self.idle = account.idle
+        self.holds = account.holds
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -127,6 +131,7 @@ class Draft:
         self.derived: list[Derived] = []
         self.done_waiting: list[int] = []
         self.grants = _NO_GRANTS
+        self.holds_kept: list[HoldKept] = []
 
     # Points -----------------------------------------------------------------------------------
 
@@ -200,12 +205,8 @@ class Draft:
 
     def add_totals(self, key: str, totals: LotTotals) -> None:
         """Adds to the totals of a lot outside the working state."""
-        was = self.lot_totals.get(key, _NO_TOTALS)
-        self.lot_totals[key] = LotTotals(
-            was.taken_in + totals.taken_in,
-            was.expired + totals.expired,
-            was.reclaimed + totals.reclaimed,
-        )
+        was = self.lot_totals.get(key)
+        self.lot_totals[key] = totals if was is None else was.plus(totals)
 
     def available(self, currency: str) -> int:
         """Points that can be spent now as those of a currency: its own, and of those it follows."""
@@ -272,19 +273,11 @@ class Draft:
             cause=cause,
             order=order,
         )
-        owed = self.arrears.get(currency, 0)
-        left = points
-        if owed:
-            repaid = min(owed, points)
-            self.post(
-                "repayment", currency, repaid, ("available", "arrears"), lot_from=key, cause=cause
-            )
-            self.owe(currency, -repaid)
-            left -= repaid
+        left = points - self.repay(currency, points, key, cause=cause)
         if not left:
             self.add_totals(key, LotTotals(taken_in=points))
         elif expires_at <= self.effective_at:
-            self._expire_late(currency, left, "available", key)
+            self.expire_late(currency, left, "available", key)
             self.add_totals(key, LotTotals(taken_in=points, expired=left))
         else:
             self.put(Lot(currency, issued, expires_at, 0, "", left, points))
@@ -306,15 +299,28 @@ class Draft:
         )
         if not 0 < lot.expires_at <= self.effective_at:
             return self.put(lot)
-        self._expire_late(currency, points, "pending", key)
+        self.expire_late(currency, points, "pending", key)
         self.add_totals(key, LotTotals(taken_in=points, expired=points))
         return key
 
-    def _expire_late(self, currency: str, points: int, bucket: str, key: str) -> None:
+    def expire_late(self, currency: str, points: int, bucket: str, key: str) -> None:
+        """Ends points that reach their bucket after the end of their lot's life."""
         self.post("expiration", currency, points, (bucket, "expired"), lot_from=key, cause="late")
         self.announce(
             "loyalty.points.expired.v1", {"currency": currency, "points": points, "lot": key}
         )
+
+    def repay(self, currency: str, points: int, key: str, *, cause: str) -> int:
+        """Pays what is owed from points that have just become available in a lot; answers how many
+        that took.
+        """
+        repaid = min(self.arrears.get(currency, 0), points)
+        if repaid:
+            self.post(
+                "repayment", currency, repaid, ("available", "arrears"), lot_from=key, cause=cause
+            )
+            self.owe(currency, -repaid)
+        return repaid
 
     def owe(self, currency: str, points: int) -> None:
         """Changes what is owed in a currency."""
@@ -387,6 +393,7 @@ class Draft:
             self.code,
             self.referral,
             self.idle,
+            self.holds,
         )
         return Decision(
             activity=activity,
@@ -408,6 +415,7 @@ class Draft:
             done_waiting=self.done_waiting,
             grants=self.grants,
             code=self.new_code,
+            holds=self.holds_kept,
         )
 
 
@@ -424,7 +432,6 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
 
 
 _NO_GRANTS: dict[str, int] = {}
-_NO_TOTALS = LotTotals()
 _NOTHING = [0, 0]
 
 

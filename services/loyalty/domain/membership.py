@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.loyalty.domain import referrals, tiers
+from services.loyalty.domain import holds, referrals, tiers
 from services.loyalty.domain.account import Lot, Membership, Standing
 from services.loyalty.domain.activity import (
     Enrolled,
@@ -93,9 +93,10 @@ _PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "er
 
 
 def forfeit(draft: Draft) -> None:
-    """Ends the points of an account that has ended. Those that only count stay where they are: they
-    are nobody's to spend, and a refund must find them.
+    """Ends the points of an account that has ended, first letting go of what is held. Those that
+    only count stay where they are: they are nobody's to spend, and a refund must find them.
     """
+    holds.close(draft)
     kept: list[Lot] = []
     for lot in draft.lots:
         if draft.program.currency(lot.currency).qualifies:

@@ -25,10 +25,11 @@ from services.loyalty.domain.program import Gift, Program
 from services.loyalty.domain.tiers import period_end, would_fall
 
 _RANK = {moment: rank for rank, moment in enumerate(MOMENTS)}
-_ACTIVATION, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OCCASION = (
+_ACTIVATION, _HOLD_END, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OCCASION = (
     _RANK[name]
     for name in (
         "activation",
+        "hold_end",
         "tier_review",
         "grace_end",
         "expiry",
@@ -112,6 +113,8 @@ class _Search:
         held = account.referral
         if held is not None and held.order and not held.settled:
             self._meet(held.ends_at, _LAPSE, f"{REFERRAL}{held.order}")
+        for hold in account.holds:
+            self._meet(hold.ends_at, _HOLD_END)
         if account.status not in ("active", "suspended"):
             return self.first
         if account.standing.reaches or account.standing.grace_until:
@@ -224,15 +227,25 @@ def due_by(versions: Versions, account: Account, born_on: date | None) -> Instan
     return None
 
 
+def _soonest_end(account: Account, after: Instant, before: Instant) -> Instant:
+    """The first end of what waits or is held, between two instants; else the latter."""
+    for waiting in account.waiting:
+        if after < waiting.lapses_at < before:
+            before = waiting.lapses_at
+    for hold in account.holds:
+        if after < hold.ends_at < before:
+            before = hold.ends_at
+    return before
+
+
 def _soonest(
     program: Program, account: Account, born_on: date | None, after: Instant, before: Instant
 ) -> Instant:
     """The first instant after one and before another at which anything may be due; that other where
     there is none.
     """
-    for waiting in account.waiting:
-        if after < waiting.lapses_at < before:
-            before = waiting.lapses_at
+    if account.waiting or account.holds:
+        before = _soonest_end(account, after, before)
     if account.status == "unenrolled":
         return before
     if account.lots:

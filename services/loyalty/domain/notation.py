@@ -35,6 +35,9 @@ _UNITS = {
     "month": Span(months=1),
     "year": Span(months=12),
 }
+_TIME = re.compile(r"([0-9]{1,5}) (minute|hour|day)s?", re.ASCII)
+_SECONDS = {"minute": 60, "hour": 3600, "day": 86_400}
+_PART = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?%", re.ASCII)
 _COUNT = re.compile(r"0|[1-9][0-9]{0,12}", re.ASCII)
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
@@ -220,6 +223,32 @@ def read_some_span(text: str) -> Span:
     if span == Span():
         raise Misread("it lasts no time", "Write at least 1 day, or leave it out")
     return span
+
+
+def read_time(text: str) -> int:
+    """A length of time in seconds: ``30 minutes``, ``24 hours``, ``7 days`` of 24 hours."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise Misread(
+            f"{text!r} is not a length of time", "Write it like 30 minutes, 24 hours or 7 days"
+        )
+    return int(match[1]) * _SECONDS[match[2]]
+
+
+def read_some_time(text: str) -> int:
+    """A length of time above zero, in seconds."""
+    if not (seconds := read_time(text)):
+        raise Misread("it lasts no time", "Write at least 1 minute")
+    return seconds
+
+
+def read_part(text: str) -> int:
+    """A share above nothing, in ten-thousandths: ``50 %``, ``12.5 %``."""
+    match = _PART.fullmatch(text)
+    share = int(Fraction(match[1]) * 100) if match else 0
+    if not 0 < share <= 10_000:
+        raise Misread(f"{text!r} is not a share of a whole", "Write it like 50 % or 12.5 %")
+    return share
 
 
 def read_days(text: str) -> int:

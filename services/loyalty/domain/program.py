@@ -494,6 +494,41 @@ class Reward:
 
 
 @dataclass(frozen=True, slots=True)
+class Holds:
+    """How long points may be set aside: ``last_s`` seconds where nobody says, ``longest_s`` at
+    most, in ``most`` open holds of a member at a time.
+
+    ``released_live_s`` is how long points live that come back after their expiry; 0 expires them at
+    once.
+    """
+
+    last_s: int = 30 * 60
+    longest_s: int = 7 * 24 * 3600
+    most: int = 20
+    released_live_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SpendPoints:
+    """Points of a currency as money for an order.
+
+    Attributes:
+        rates: by money currency, points per minor units that they pay.
+        least: the fewest points of a payment.
+        step: payments are multiples of so many points, worth whole minor units at every rate.
+        max_share: the most of an order that points pay, in ten-thousandths.
+        hold_s: seconds that such a hold lasts where nobody says.
+    """
+
+    currency: str
+    rates: Mapping[str, Rate]
+    least: int = 0
+    step: int = 1
+    max_share: int = 10_000
+    hold_s: int = 30 * 60
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """Which money earns: tax, shipping and the prepaid part are in or out."""
 
@@ -544,6 +579,8 @@ class Program:
     badges: Mapping[str, Badge] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     referrals: tuple[Referring, ...] = ()
+    holds: Holds = Holds()
+    spend_points: SpendPoints | None = None
     capped: frozenset[str] = field(init=False)
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)
@@ -586,6 +623,11 @@ class Program:
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""
         return self.successors.get("currencies", {}).get(name, name)
+
+    def reward_now(self, name: str) -> Reward | None:
+        """The terms of a reward: its own, or those of what took its place; None for no reward."""
+        followed = self.successors.get("rewards", {})
+        return self.rewards.get(name) or self.rewards.get(followed.get(name, ""))
 
     def currency(self, name: str) -> Currency:
         """The terms of a currency of points: its own, or those of what took its place since."""

@@ -410,6 +410,7 @@ def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     pending = [key for key, _ in posting.lots if key.count("/") > 2]
     left -= _from_lots(draft, pending, left, order, reason)
     own = [available_key(key) for key, _ in posting.lots]
+    own += _successors(draft, [*pending, *own])
     shortfall = draft.program.currency(posting.currency).shortfall
     pending_only = posting.on_refund == "pending" or shortfall == "pending_only"
     if left and pending_only:
@@ -422,6 +423,18 @@ def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     if left:
         _shortfall(draft, now, left, order, reason)
     return left
+
+
+def _successors(draft: Draft, keys: Sequence[str]) -> list[str]:
+    """Lots to which points of these were moved for a longer life, and from there on."""
+    found: dict[str, None] = {}
+    following = list(keys)
+    for key in following:
+        for totals in (draft.facts.lots.get(key), draft.lot_totals.get(key)):
+            new = [each for each in totals.successors if each not in found] if totals else ()
+            found |= dict.fromkeys(new)
+            following += new
+    return [key for key in found if key not in keys]
 
 
 def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reason: str) -> int:
@@ -582,15 +595,14 @@ def renamed(receipt: Receipt, activated: dict[str, str]) -> Receipt:
     return _replace(receipt, postings=postings)
 
 
-def lot_keys(receipt: Receipt, account_lots: Sequence[Lot]) -> list[str]:
-    """Lots that a refund of this receipt may need and that have left the working state: those that
-    its points entered, and what they became.
+def lot_keys(receipt: Receipt) -> list[str]:
+    """Lots that a refund of this receipt may need: those that its points entered, and what they
+    became once they were no longer pending.
     """
-    return keys_of(receipt.postings, account_lots)
+    return keys_of(receipt.postings)
 
 
-def keys_of(postings: Sequence[Posting], account_lots: Sequence[Lot]) -> list[str]:
+def keys_of(postings: Sequence[Posting]) -> list[str]:
     """The same for some postings."""
-    held = {lot.key for lot in account_lots}
     entered = {key for posting in postings if not posting.window for key, _ in posting.lots}
-    return sorted((entered | {available_key(key) for key in entered}) - held)
+    return sorted(entered | {available_key(key) for key in entered})

@@ -28,14 +28,18 @@ from services.loyalty.domain.written import (
     Money,
     Name,
     OneOrMore,
+    Part,
     Positive,
     Present,
     Quota,
+    Rated,
     RecurringDays,
     Share,
     SomeDays,
     SomeDuration,
+    SomeTime,
     Threshold,
+    Time,
     Truth,
     UntilWhen,
     When,
@@ -546,6 +550,44 @@ class RewardSection(Section):
     )
 
 
+class HoldsSection(Section):
+    """Points that are set aside until they are spent or let go."""
+
+    last: SomeTime = _key(
+        "How long a hold lasts where whoever asks for it does not say.", default="30 minutes"
+    )
+    longest: SomeTime = _key("The longest that anybody may ask for.", default="7 days")
+    most: Positive = _key("The most holds that a member may have open at a time.", default="20")
+    released_live: Time = _key(
+        "How long points live that a hold gives back after they would have expired; 0 hours "
+        "expires them at once.",
+        "24 hours",
+        default="0 hours",
+    )
+
+
+class SpendPointsSection(Section):
+    """Points as money: how they pay for an order, or a part of it."""
+
+    rate: OneOrMore[Rated] = _must(
+        "How many points pay how much, for each currency of money.", "100 per 1.00 GBP"
+    )
+    currency: Id | None = _key(
+        "Which points; those that can be spent, where only one currency of points can.", "points"
+    )
+    min: Count = _key("The fewest points of a payment.", "200", default="0")
+    step: Positive | None = _key(
+        "Payments are multiples of so many points, worth a whole number of minor units; where it "
+        "is left out, the fewest that are.",
+        "100",
+    )
+    max_share: Part = _key("The most of an order that points may pay.", "50 %", default="100 %")
+    hold: SomeTime = _key(
+        "How long points are held for an order where whoever asks does not say.",
+        default="30 minutes",
+    )
+
+
 class RefundWithoutPurchaseSection(Section):
     """What happens to a refund whose purchase has not reached us."""
 
@@ -622,6 +664,11 @@ class Document(Section):
     )
     rewards: dict[Id, RewardSection] = _key(
         "The catalogue by name.", {"five-off": {"cost": "500 points"}}, default={}
+    )
+    holds: HoldsSection = _key("Points set aside.", {"last": "30 minutes"}, default={})
+    spend_points: SpendPointsSection | None = _key(
+        "Points as money, where they are that.",
+        {"rate": "100 per 1.00 GBP", "min": "200", "step": "100", "max_share": "50 %"},
     )
     refund_without_purchase: RefundWithoutPurchaseSection = _key(
         "Refunds before their purchase.", {"wait": "30 days"}, default={}

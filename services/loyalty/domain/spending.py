@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from services.loyalty.domain.activity import (
     Adjusted,
     RedemptionRequested,
@@ -14,58 +17,130 @@ from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.catalogue import count_redemption, refuse_unless_available
 from services.loyalty.domain.decision import Derived, IssuedReward
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.paying import check_payment, payment_told
 from services.loyalty.domain.periods import expiry_at
-from services.loyalty.domain.program import Reward
+from services.loyalty.domain.program import Currency, Program, Reward
 from services.loyalty.domain.refusal import Refusal
 
 
 def redemption(draft: Draft, body: RedemptionRequested) -> None:
-    reward = draft.program.rewards.get(body.reward)
-    if reward is None or reward.gift_only:
-        raise Refusal("unknown_reward", reward=body.reward)
-    refuse_unless_available(draft, reward)
+    if body.money:
+        _pay(draft, body)
+        return
+    reward = reward_to_redeem(draft, body.reward)
     drawn = draft.draw(reward.currency, reward.cost)
-    for lot, points in drawn:
-        draft.post(
-            "redemption",
-            lot.currency,
-            points,
-            ("available", "redeemed"),
-            lot_from=lot.key,
-            cause=reward.id,
-            order=body.redemption,
-        )
+    redeemed(
+        draft,
+        body.redemption,
+        [(lot.currency, lot.key, points) for lot, points in drawn],
+        cause=reward.id,
+        told={"reward": reward.id, "currency": reward.currency, "points": reward.cost},
+    )
     draft.trace = {
         "reward": reward.id,
         "cost": reward.cost,
         "draws": [(lot.key, points) for lot, points in drawn],
     }
-    draft.announce(
-        "loyalty.points.redeemed.v1",
-        {
-            "redemption": body.redemption,
-            "reward": reward.id,
-            "currency": reward.currency,
-            "points": reward.cost,
-        },
-    )
     settle(draft, reward, body.redemption)
+
+
+def reward_to_redeem(draft: Draft, name: str) -> Reward:
+    """A reward of the catalogue that the member can have now, points and all.
+
+    Raises:
+        Refusal: with all the reasons why not.
+    """
+    reward = draft.program.rewards.get(name)
+    if reward is None or reward.gift_only:
+        raise Refusal("unknown_reward", reward=name)
+    refuse_unless_available(draft, reward)
+    return reward
 
 
 def settle(draft: Draft, reward: Reward, redemption: str) -> None:
     """Issues a reward whose points are drawn, and counts it against its stock and limit."""
     count_redemption(draft, reward)
-    draft.rewards.append(IssuedReward(reward.id, "redemption", redemption, reward.cost))
+    issue(draft, reward, redemption, points=reward.cost)
+
+
+def issue(draft: Draft, reward: Reward, redemption: str, *, points: int) -> None:
+    """Gives a reward whose points are drawn and that was counted, now or when they were held."""
+    draft.rewards.append(IssuedReward(reward.id, "redemption", redemption, points))
     draft.announce(
         "loyalty.reward.issued.v1",
         {"reward": reward.id, "by": "redemption", "redemption": redemption},
     )
 
 
-def adjustment(draft: Draft, body: Adjusted) -> None:
-    terms = draft.program.currencies.get(body.currency)
+def _pay(draft: Draft, body: RedemptionRequested) -> None:
+    """Points as money for an order, with no hold in between."""
+    pays = check_payment(draft, body.points, money=body.money, amount=body.amount)
+    drawn = draft.draw(pays.currency, body.points)
+    redeemed(
+        draft,
+        body.redemption,
+        [(lot.currency, lot.key, points) for lot, points in drawn],
+        cause="spend_points",
+        told={
+            **payment_told(body.for_order, body.money, pays.worth),
+            "currency": pays.currency,
+            "points": body.points,
+        },
+    )
+    draft.trace = {
+        "spend_points": body.points,
+        "currency": pays.currency,
+        "worth": pays.worth,
+        "draws": [(lot.key, points) for lot, points in drawn],
+    }
+
+
+def redeemed(
+    draft: Draft,
+    redemption: str,
+    draws: Iterable[tuple[str, str, int]],
+    *,
+    from_bucket: str = "available",
+    cause: str,
+    told: Mapping[str, Any],
+) -> None:
+    """Posts points spent, drawn as (currency, lot, points), and says so."""
+    for currency, key, points in draws:
+        draft.post(
+            "redemption",
+            currency,
+            points,
+            (from_bucket, "redeemed"),
+            lot_from=key,
+            cause=cause,
+            order=redemption,
+        )
+    draft.announce("loyalty.points.redeemed.v1", {"redemption": redemption, **told})
+
+
+def check_affordable(draft: Draft, currency: str, cost: int) -> None:
+    """Raises Refusal where fewer points are available."""
+    available = draft.available(currency)
+    if available < cost:
+        raise Refusal(
+            "insufficient_points",
+            currency=currency,
+            cost=cost,
+            available=available,
+            missing=cost - available,
+        )
+
+
+def spendable(program: Program, name: str) -> Currency:
+    """The terms of a currency that can be spent. Raises Refusal for any other."""
+    terms = program.currencies.get(name)
     if terms is None or terms.qualifies:
-        raise Refusal("unknown_currency", currency=body.currency)
+        raise Refusal("unknown_currency", currency=name)
+    return terms
+
+
+def adjustment(draft: Draft, body: Adjusted) -> None:
+    terms = spendable(draft.program, body.currency)
     if not body.points:
         raise Refusal("nothing_to_adjust")
     if body.points > 0:

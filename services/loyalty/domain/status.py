@@ -29,6 +29,11 @@ KINDS = (
     "referral_qualified",
     "referral_cancelled",
     "referral_settled",
+    "hold",
+    "capture",
+    "void",
+    "extension",
+    "reinstatement",
 )
 """Kinds of activity, as the journal names them."""
 
@@ -59,12 +64,18 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         referral_qualified=(REFUSE, "not_enrolled"),
         referral_cancelled=(REFUSE, "not_enrolled"),
         referral_settled=(REFUSE, "not_enrolled"),
+        hold=(REFUSE, "not_enrolled"),
+        capture=(REFUSE, "not_enrolled"),
+        void=(REFUSE, "not_enrolled"),
+        extension=(REFUSE, "not_enrolled"),
+        reinstatement=(REFUSE, "not_enrolled"),
     ),
     "active": _line((DECIDE, "")),
     "suspended": _line(
         (DECIDE, ""),
         redemption=(REFUSE, "account_suspended"),
         transfer=(REFUSE, "account_suspended"),
+        hold=(REFUSE, "account_suspended"),
     ),
     "closed": _line((REFUSE, "account_closed"), status=(DECIDE, ""), **_MONEY_BACK),
     "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK),
@@ -75,14 +86,20 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer=(REFUSE, "account_stuck"),
         adjustment=(REFUSE, "account_stuck"),
         tier=(REFUSE, "account_stuck"),
+        hold=(REFUSE, "account_stuck"),
+        capture=(REFUSE, "account_stuck"),
+        void=(REFUSE, "account_stuck"),
+        extension=(REFUSE, "account_stuck"),
+        reinstatement=(REFUSE, "account_stuck"),
         transfer_back=(PARK, "tick"),
     ),
 }
 """Per status and kind: decide, park (and what is awaited) or refuse (and the reason).
 
 A suspended member goes on earning, because a purchase is a fact whatever the suspicion turns out to
-be, but cannot spend. Refunds move money and are answered in every status: before the enrolment and
-while stuck they wait, after the end of an account they take back what the ledger still shows.
+be, but cannot spend. What was held before is promised: a shop may still capture it, or let go of
+it. Refunds move money and are answered in every status: before the enrolment and while stuck they
+wait, after the end of an account they take back what the ledger still shows.
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.loyalty.domain import badges, lots, referrals, refunds, stamps, tiers
+from services.loyalty.domain import badges, holds, lots, referrals, refunds, stamps, tiers
 from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
@@ -29,6 +29,10 @@ def _activation(draft: Draft, body: Tick) -> None:
     receipt = draft.facts.receipt  # of the order whose delivery has not come in time
     assert receipt is not None
     refunds.cancel_pending(draft, receipt)
+
+
+def _hold_end(draft: Draft, body: Tick) -> None:
+    holds.lapse_due(draft, body.at)
 
 
 def _review(draft: Draft, body: Tick) -> None:
@@ -124,6 +128,7 @@ def _give(draft: Draft, gift: Gift) -> list[str]:
 
 _MOMENTS: dict[str, Callable[[Draft, Tick], None]] = {
     "activation": _activation,
+    "hold_end": _hold_end,
     "tier_review": _review,
     "grace_end": _grace_end,
     "expiry": _expire,

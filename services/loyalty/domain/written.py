@@ -102,6 +102,15 @@ Duration: TypeAlias = Annotated[
 SomeDuration: TypeAlias = Annotated[
     Span, _written(notation.read_some_span, "14 days", "3 months", pattern=_SPAN)
 ]
+Time: TypeAlias = Annotated[
+    int, _written(notation.read_time, "24 hours", pattern="[0-9]+ (minute|hour|day)s?")
+]
+SomeTime: TypeAlias = Annotated[
+    int, _written(notation.read_some_time, "30 minutes", pattern="[0-9]+ (minute|hour|day)s?")
+]
+Part: TypeAlias = Annotated[
+    int, _written(notation.read_part, "50 %", pattern=r"[0-9]+(\.[0-9]{1,2})? ?%")
+]
 Days: TypeAlias = Annotated[
     int, _written(notation.read_days, "30 days", pattern="[0-9]+ (day|week)s?")
 ]
@@ -112,6 +121,9 @@ Years: TypeAlias = Annotated[
     int, _written(notation.read_years, "1 year", pattern="[0-9]+ (month|year)s?")
 ]
 Money: TypeAlias = Annotated[Amount, _written(notation.read_amount, "200.00 GBP", pattern=_AMOUNT)]
+Rated: TypeAlias = Annotated[
+    Rate, _written(notation.read_rate, "100 per 1.00 GBP", pattern=rf"[1-9][0-9]* per {_AMOUNT}")
+]
 Given: TypeAlias = Annotated[
     Rate | int,
     _written(

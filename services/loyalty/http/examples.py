@@ -286,6 +286,71 @@ TIER_REQUEST: Example = {
     "actor": "agent-7",
 }
 _SETTLED: Example = {"member_id": "17850", "seq": 13, "recorded_at": _AS_OF}
+_ORDER: Example = {"order_id": "536367", "amount": "49.90", "currency": "GBP"}
+PAYMENT_REQUEST: Example = {"order": _ORDER, "points": 200}
+HOLD_REQUEST: Example = {**PAYMENT_REQUEST, "ttl_s": 900}
+PLAIN_HOLD_REQUEST: Example = {"currency": "points", "points": 150}
+CAPTURE_REQUEST: Example = {"points": 100, "release_rest": True}
+EXTENSION_REQUEST: Example = {
+    "currency": "points",
+    "until": "2011-09-30T23:00:00Z",
+    "expiring_by": "2011-06-30T23:00:00Z",
+    "reason": "strike",
+    "actor": "agent-7",
+}
+REINSTATEMENT_REQUEST: Example = {
+    "currency": "points",
+    "until": "2011-09-30T23:00:00Z",
+    "points": 60,
+    "expired_from": "2011-05-01T00:00:00Z",
+    "reason": "goodwill",
+    "actor": "agent-7",
+}
+HOLD: Example = {
+    "hold": "hd-2a91c4407dd0f1e6b388",
+    "state": "open",
+    "currency": "points",
+    "points": 200,
+    "captured": 0,
+    "held": 200,
+    "released": 0,
+    "reward": None,
+    "order_id": "536367",
+    "order_amount": {"amount": "49.90", "currency": "GBP"},
+    "worth": {"amount": "2.00", "currency": "GBP"},
+    "held_at": _AS_OF,
+    "ends_at": "2011-06-01T09:45:00Z",
+    "ended_at": None,
+}
+_WITH_HELD: Example = {**_BALANCE, "available": 180, "held": 200}
+HOLDS: Example = {"member_id": "17850", "as_of": _AS_OF, "notice": None, "holds": [HOLD]}
+HOLD_MADE: Example = {**_SETTLED, "balances": [_WITH_HELD], "hold": HOLD}
+VOIDED: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "hold": {**HOLD, "state": "voided", "held": 0, "released": 200, "ended_at": _AS_OF},
+}
+CAPTURED: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 280}],
+    "redemption": "rd-5f0c7a2be94d10c86d1b",
+    "reward": None,
+    "points": 100,
+    "currency": "points",
+    "order_id": "536367",
+    "worth": {"amount": "1.00", "currency": "GBP"},
+    "hold": "hd-2a91c4407dd0f1e6b388",
+    "left": 0,
+    "released": 100,
+}
+LONGER_LIFE: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "points": 60,
+    "currency": "points",
+    "expires_at": "2011-09-30T23:00:00Z",
+    "reason": "goodwill",
+}
 REDEMPTION: Example = {
     **_SETTLED,
     "balances": [{**_BALANCE, "available": 40}],

@@ -19,6 +19,8 @@ Status: TypeAlias = Literal[
     "unenrolled", "active", "suspended", "closed", "merged", "erased", "stuck"
 ]
 STATUS: TypeAdapter[Status] = TypeAdapter(Status)
+HoldState: TypeAlias = Literal["open", "captured", "voided", "lapsed", "closed"]
+HOLD_STATE: TypeAdapter[HoldState] = TypeAdapter(HoldState)
 MAX_POINTS = 1_000_000_000_000
 """No request moves more points than this at once; sums stay far inside 64 bits."""
 
@@ -269,14 +271,147 @@ class Rewards(Shown):
     issued: list[RewardIssued] = Field(description="The latest hundred, newest first.")
 
 
-class RedemptionRequest(Shown):
-    """A member asks for a reward of the catalogue at its cost."""
+class OrderToPay(Shown):
+    """An order for which points pay."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.REDEMPTION_REQUEST]})
-
-    reward: str = Field(
-        description="The reward's id in the catalogue.", min_length=1, max_length=128
+    order_id: str = Field(
+        description="The order's id at the shop.",
+        pattern=r"^[^\x00-\x1f]{1,128}$",
+        examples=["536365"],
     )
+    amount: str = Field(
+        description="What it costs, before points: a decimal string.", examples=["49.90"]
+    )
+    currency: str = Field(description="Its ISO 4217 code.", pattern="^[A-Z]{3}$", examples=["GBP"])
+
+
+class RedemptionRequest(Shown):
+    """A member asks for a reward of the catalogue at its cost, or pays for an order with points.
+    Give either `reward`, or `order` and `points`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [examples.REDEMPTION_REQUEST, examples.PAYMENT_REQUEST]}
+    )
+
+    reward: str | None = Field(
+        default=None,
+        description="The reward's id in the catalogue.",
+        min_length=1,
+        max_length=128,
+    )
+    order: OrderToPay | None = Field(default=None, description="The order to pay for.")
+    points: int | None = Field(
+        default=None,
+        description="With `order`: how many points are to pay.",
+        gt=0,
+        le=MAX_POINTS,
+        strict=True,
+    )
+
+
+class HoldRequest(Shown):
+    """Points to be set aside: for a `reward`, as money for an `order` (then with `points`), or so
+    many `points` of a `currency`.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                examples.HOLD_REQUEST,
+                examples.REDEMPTION_REQUEST,
+                examples.PLAIN_HOLD_REQUEST,
+            ]
+        }
+    )
+
+    reward: str | None = Field(
+        default=None, description="The reward's id.", min_length=1, max_length=128
+    )
+    order: OrderToPay | None = Field(default=None, description="The order to pay for.")
+    currency: str | None = Field(
+        default=None,
+        description="The currency of the points, where they are for nothing else that says it.",
+        min_length=1,
+        max_length=64,
+    )
+    points: int | None = Field(
+        default=None, description="How many.", gt=0, le=MAX_POINTS, strict=True
+    )
+    ttl_s: int | None = Field(
+        default=None,
+        description="Seconds after which the clock gives them back; what the programme says where"
+        " it is left out.",
+        gt=0,
+        le=366 * 86_400,
+        strict=True,
+    )
+
+
+class CaptureRequest(Shown):
+    """Held points to be spent: all that are left, or a part."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CAPTURE_REQUEST]})
+
+    points: int | None = Field(
+        default=None,
+        description="How many; all that are still held where it is left out.",
+        gt=0,
+        le=MAX_POINTS,
+        strict=True,
+    )
+    release_rest: bool = Field(
+        default=False, description="Whether what is held beyond them is given back at once."
+    )
+
+
+_REASON: Any = Field(
+    description="A reason code of your own.",
+    pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+    examples=["goodwill"],
+)
+_ACTOR: Any = Field(
+    description="Who decided it: an opaque id, never a name or an e-mail address.",
+    pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+    examples=["agent-7"],
+)
+
+
+class ExtensionRequest(Shown):
+    """Available points that are to expire later."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.EXTENSION_REQUEST]})
+
+    currency: str = Field(description="The currency of the points.", min_length=1, max_length=64)
+    until: Moment = Field(description="Exclusive end of their life then.")
+    expiring_by: Moment | None = Field(
+        default=None,
+        description="Only points that would expire by then; all that would expire before `until`"
+        " where it is left out.",
+    )
+    reason: str = _REASON
+    actor: str = _ACTOR
+
+
+class ReinstatementRequest(Shown):
+    """Expired points that are to live again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.REINSTATEMENT_REQUEST]})
+
+    currency: str = Field(description="The currency of the points.", min_length=1, max_length=64)
+    until: Moment = Field(description="Exclusive end of their new life.")
+    points: int | None = Field(
+        default=None,
+        description="How many, those that expired last first; all where it is left out.",
+        gt=0,
+        le=MAX_POINTS,
+        strict=True,
+    )
+    expired_from: Moment | None = Field(
+        default=None, description="Only points that expired then or later."
+    )
+    reason: str = _REASON
+    actor: str = _ACTOR
 
 
 class TransferRequest(Shown):
@@ -301,16 +436,8 @@ class AdjustmentRequest(Shown):
         le=MAX_POINTS,
         strict=True,
     )
-    reason: str = Field(
-        description="A reason code of your own.",
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-        examples=["goodwill"],
-    )
-    actor: str = Field(
-        description="Who decided it: an opaque id, never a name or an e-mail address.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
-        examples=["agent-7"],
-    )
+    reason: str = _REASON
+    actor: str = _ACTOR
 
 
 class TierRequest(Shown):
@@ -347,15 +474,92 @@ class Settled(Shown):
     balances: list[Balance] = Field(description="The balances right after it.")
 
 
+class Amount(Shown):
+    """Money."""
+
+    amount: str = Field(description="A decimal string.", examples=["5.00"])
+    currency: str = Field(description="ISO 4217 code.", examples=["GBP"])
+
+
+class HoldShown(Shown):
+    """Points set aside, and what became of them."""
+
+    hold: str = Field(description="Its id, made from member and Idempotency-Key.")
+    state: HoldState = Field(
+        description="`open`; or how it ended: `captured`, `voided`, `lapsed`, or `closed` with the"
+        " account."
+    )
+    currency: str = Field(description="The currency of the points.")
+    points: int = Field(description="Points that were set aside.", gt=0)
+    captured: int = Field(description="Points of them that were spent.", ge=0)
+    held: int = Field(description="Points of them that are still set aside.", ge=0)
+    released: int = Field(description="Points of them that were given back.", ge=0)
+    reward: str | None = Field(description="The reward that they are for.")
+    order_id: str | None = Field(description="The order that they are for.")
+    order_amount: Amount | None = Field(description="What that order costs.")
+    worth: Amount | None = Field(description="What all the points pay of it.")
+    held_at: Moment = Field(description="Since when.")
+    ends_at: Moment = Field(description="When the clock gives back what is not captured by then.")
+    ended_at: Moment | None = Field(description="When it ended; null while it is open.")
+
+
+class HoldList(Shown):
+    """A member's latest holds, newest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.HOLDS]})
+
+    member_id: str = Field(description="The member.")
+    as_of: Moment = Field(description="The instant for which this holds.")
+    notice: str | None = Field(
+        default=None, description="Why the state may be behind, where it may be."
+    )
+    holds: list[HoldShown] = Field(description="The latest hundred, whether open or ended.")
+
+
+class HoldMade(Settled):
+    """A hold that was made, or voided."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.HOLD_MADE]})
+
+    hold: HoldShown = Field(description="The hold as it is now.")
+
+
+class LongerLife(Settled):
+    """Points that now expire later, or live again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.LONGER_LIFE]})
+
+    points: int = Field(
+        description="How many. Points that are held are among them: they come back to it.", gt=0
+    )
+    currency: str = Field(description="The currency of the points.")
+    expires_at: Moment = Field(description="Exclusive end of their life.")
+    reason: str = Field(description="The reason code.")
+
+
 class Redemption(Settled):
     """A redemption that was carried out."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.REDEMPTION]})
 
     redemption: str = Field(description="Its id, made from member and Idempotency-Key.")
-    reward: str = Field(description="The reward issued.")
+    reward: str | None = Field(
+        default=None, description="The reward issued; null where points paid for an order."
+    )
     points: int = Field(description="What it cost.", ge=0)
     currency: str = Field(description="The currency of the cost.")
+    order_id: str | None = Field(default=None, description="The order that was paid for.")
+    worth: Amount | None = Field(default=None, description="What the points paid of it.")
+    hold: str | None = Field(default=None, description="The hold whose points they were.")
+
+
+class Captured(Redemption):
+    """A capture that was carried out."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CAPTURED]})
+
+    left: int = Field(description="Points that the hold still sets aside.", ge=0)
+    released: int = Field(description="Points that it gave back with this capture.", ge=0)
 
 
 class Transfer(Settled):

@@ -108,6 +108,39 @@ KINDS: dict[str, Kind] = {
         410, "The member was erased", "Nothing more can be done with this account."
     ),
     "refused": Kind(409, "The programme refuses this", "See `reason` for why."),
+    # Holds, and points as money.
+    "unknown_hold": Kind(404, "No such hold", "See /holds for the member's."),
+    "hold_ended": Kind(
+        409, "The hold has ended", "See `how`: what it held is spent, or with the member again."
+    ),
+    "too_many_holds": Kind(
+        409, "Too many holds are open", "Capture or void one: `most` may be open at a time."
+    ),
+    "hold_too_long": Kind(422, "The hold would last too long", "Ask for at most `longest_s`."),
+    "nothing_to_hold": Kind(422, "Nothing to hold", "Hold at least one point."),
+    "more_than_held": Kind(
+        409, "More than is held", "Capture at most `held` points, or hold more first."
+    ),
+    "captured_whole_only": Kind(
+        409, "A reward is captured whole", "Capture all `points`, or void the hold."
+    ),
+    "points_are_no_money": Kind(
+        409, "Points do not pay for orders", "The programme would have to say how."
+    ),
+    "no_rate": Kind(422, "No rate for that money", "Pay in a currency that `rates` names."),
+    "below_minimum": Kind(409, "Too few points", "Spend at least `minimum` points."),
+    "not_a_step": Kind(409, "Not a multiple of the step", "Spend a multiple of `step` points."),
+    "above_share": Kind(409, "Too much of the order", "Spend at most `most_points` on this order."),
+    "payment_impossible": Kind(
+        409, "Points cannot pay that much", "See `reasons` for each, and change them all."
+    ),
+    # Longer lives.
+    "not_later": Kind(422, "The new end is over already", "Name an end that is still to come."),
+    "nothing_to_extend": Kind(
+        409, "Nothing would expire sooner", "See /lots for what expires when."
+    ),
+    "nothing_to_reinstate": Kind(409, "Nothing has expired", "See /entries for what expired."),
+    "more_than_expired": Kind(409, "More than has expired", "Reinstate at most `expired` points."),
     # Activities.
     "id_reused": Kind(
         409,

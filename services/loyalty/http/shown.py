@@ -12,6 +12,7 @@ from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.lots import end_of
+from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.periods import window_key
 from services.loyalty.domain.program import Level, Program, Reward, Tiers
 from services.loyalty.domain.referrals import is_referral
@@ -59,11 +60,16 @@ def balances(program: Program, account: Account) -> list[models.Balance]:
             currency=currency,
             available=_available(program, account, currency),
             pending=sum(account.pending(name) for name in _names(program, currency)),
-            held=0,  # nothing sets points aside yet; the field is part of the contract
+            held=sum(account.held(name) for name in _names(program, currency)),
             arrears=sum(account.arrears.get(name, 0) for name in _names(program, currency)),
         )
         for currency in spendable(program)
     ]
+
+
+def money(amount: int, currency: str) -> models.Amount:
+    """Minor units as the contract writes money."""
+    return models.Amount(amount=decimal_text(amount, currency), currency=currency)
 
 
 def _available(program: Program, account: Account, currency: str) -> int:

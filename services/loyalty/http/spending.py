@@ -7,6 +7,8 @@ that asking again gives the same answer for certain. Refusals are answers too.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -22,6 +24,7 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.calendar import from_datetime, rfc3339
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
+from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency, minor_units
 from services.loyalty.http import examples, models, openapi, shown
 from services.loyalty.http.members import MemberId
 from services.loyalty.http.parts import Parts, PartsHere
@@ -43,7 +46,25 @@ IdempotencyKey: TypeAlias = Annotated[
         examples=["checkout-7d1f0a"],
     ),
 ]
-_COMMON = (
+REWARDS = (
+    "unknown_reward",
+    "tier_too_low",
+    "sold_out",
+    "limit_reached",
+    "not_in_segment",
+    "not_valid_yet",
+    "no_longer_valid",
+    "reward_unavailable",
+)
+PAYING = (
+    "points_are_no_money",
+    "no_rate",
+    "below_minimum",
+    "not_a_step",
+    "above_share",
+    "payment_impossible",
+)
+COMMON = (
     "unknown_member",
     "no_program",
     "idempotency_key_missing",
@@ -62,20 +83,14 @@ _COMMON = (
 
 @router.post(
     "/redemptions",
-    summary="Redeem a reward",
+    summary="Redeem a reward, or pay for an order",
     status_code=201,
     response_model=models.Redemption,
     responses=openapi.answers(
-        "unknown_reward",
         "insufficient_points",
-        "tier_too_low",
-        "sold_out",
-        "limit_reached",
-        "not_in_segment",
-        "not_valid_yet",
-        "no_longer_valid",
-        "reward_unavailable",
-        *_COMMON,
+        *REWARDS,
+        *PAYING,
+        *COMMON,
         example=examples.REDEMPTION,
         status=201,
     ),
@@ -84,13 +99,19 @@ _COMMON = (
 async def redeem(
     parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.RedemptionRequest
 ) -> Response:
-    """A reward of the catalogue at its cost. A refusal lists all `reasons`, each with its `code`
-    and its facts, such as how many points are missing. Where there is but one, it is the refusal's
-    own `code`; several are `reward_unavailable`.
+    """A reward of the catalogue at its cost, or points as money for an order. A refusal lists all
+    `reasons`, each with its `code` and its facts, such as how many points are missing. Where there
+    is but one, it is the refusal's own `code`; several are `reward_unavailable`, or
+    `payment_impossible`.
     """
-    name = _name("rd", member_id, key)
-    body = RedemptionRequested(name, wanted.reward)
-    return await _answer(parts, member_id, key, name, wanted, body)
+    name = name_of("rd", member_id, key)
+    body = RedemptionRequested(name, wanted.reward or "")
+    if wanted.order is not None and wanted.points is not None and wanted.reward is None:
+        order, amount = wanted.order, order_cost(wanted.order)
+        body = RedemptionRequested(name, "", wanted.points, order.order_id, order.currency, amount)
+    elif wanted.reward is None or wanted.order is not None or wanted.points is not None:
+        raise invalid("body", "give either 'reward', or 'order' and 'points'")
+    return await answer(parts, member_id, key, name, wanted, body)
 
 
 @router.post(
@@ -103,7 +124,7 @@ async def redeem(
         "transfer_to_self",
         "unknown_currency",
         "insufficient_points",
-        *_COMMON,
+        *COMMON,
         example=examples.TRANSFER,
         status=201,
     ),
@@ -114,9 +135,9 @@ async def transfer(
 ) -> Response:
     """Available points, which keep their expiry. They return if the other account refuses them."""
     _check_target(member_id, wanted.to_member)
-    name = _name("tr", member_id, key)
+    name = name_of("tr", member_id, key)
     body = TransferRequested(name, member_id, wanted.to_member, wanted.currency, wanted.points)
-    return await _answer(parts, member_id, key, name, wanted, body)
+    return await answer(parts, member_id, key, name, wanted, body)
 
 
 @router.post(
@@ -128,7 +149,7 @@ async def transfer(
         "unknown_currency",
         "nothing_to_adjust",
         "insufficient_points",
-        *_COMMON,
+        *COMMON,
         example=examples.ADJUSTMENT,
         status=201,
     ),
@@ -138,9 +159,37 @@ async def adjust(
     parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.AdjustmentRequest
 ) -> Response:
     """With a reason code and an actor, both of which stay in the journal for ever."""
-    name = _name("ad", member_id, key)
+    name = name_of("ad", member_id, key)
     body = Adjusted(wanted.currency, wanted.points, wanted.reason, wanted.actor)
-    return await _answer(parts, member_id, key, name, wanted, body)
+    return await answer(parts, member_id, key, name, wanted, body)
+
+
+def _payment(asked: Asked, paid: RedemptionRequested) -> models.Redemption:
+    worth = asked.decision.trace["worth"]
+    return models.Redemption(
+        redemption=paid.redemption,
+        points=paid.points,
+        currency=asked.decision.trace["currency"],
+        order_id=paid.for_order,
+        worth=shown.money(worth, paid.money),
+        **settled_by(asked),
+    )
+
+
+def order_cost(order: models.OrderToPay) -> int:
+    """What an order costs, in minor units. Raises Problem where that is no amount of its money."""
+    try:
+        amount = minor_units(order.amount, order.currency)
+    except (ImpossibleAmount, UnknownCurrency) as error:
+        raise invalid("body.order.amount", str(error)) from error
+    if not amount:
+        raise invalid("body.order.amount", "an order that costs nothing needs no points")
+    return amount
+
+
+def invalid(place: str, reason: str) -> Problem:
+    """A request that its fields, taken together, make impossible."""
+    return Problem("invalid_request", mistakes=[{"place": place, "reason": reason}])
 
 
 @router.post(
@@ -152,7 +201,7 @@ async def adjust(
         "unknown_level",
         "end_is_past",
         "no_manual_tier",
-        *_COMMON,
+        *COMMON,
         example=examples.TIER_GIVEN,
         status=201,
     ),
@@ -164,10 +213,10 @@ async def give_tier(
     """With or without an end. It holds the tier up beside what was earned, never pulls it down, and
     takes the place of a level given before; a null level ends that.
     """
-    name = _name("tg", member_id, key)
+    name = name_of("tg", member_id, key)
     until = from_datetime(wanted.until) if wanted.until else 0
     body = TierGiven(wanted.level or "", until, wanted.reason, wanted.actor)
-    return await _answer(parts, member_id, key, name, wanted, body)
+    return await answer(parts, member_id, key, name, wanted, body)
 
 
 def _check_target(member: str, to_member: str) -> None:
@@ -180,28 +229,39 @@ def _check_target(member: str, to_member: str) -> None:
         raise Problem("invalid_request", mistakes=[mistake]) from error
 
 
-def _name(prefix: str, member: str, key: str) -> str:
+def name_of(prefix: str, member: str, key: str) -> str:
     """A name that follows from member and key: deciding anew, after a race, never changes it."""
     digest = hashlib.blake2b(f"{member}\0{key}".encode(), digest_size=10, person=b"loyalty name")
     return f"{prefix}-{digest.hexdigest()}"
 
 
-async def _answer(
-    parts: Parts, member: str, key: str, name: str, wanted: models.Shown, body: AnyBody
+async def answer(
+    parts: Parts,
+    member: str,
+    key: str,
+    name: str,
+    wanted: models.Shown,
+    body: AnyBody,
+    *,
+    accepted: Callable[[Asked], models.Settled] | None = None,
+    target: str = "",
 ) -> Response:
+    """Decides a request once and answers it; ``accepted`` shows what was carried out, and
+    ``target`` is what the path names beside the member.
+    """
     request = Request(
         member=member,
         name=name,
         body=body,
         key_digest=hashlib.sha256(key.encode()).digest(),
-        request_digest=_request_digest(wanted, body),
+        request_digest=_request_digest(wanted, body, target),
     )
     reply, again = await answer_once(
         parts.store,
         parts.programs,
         parts.clock,
         request,
-        render=_render,
+        render=partial(_render, accepted or _accepted),
         attempts=parts.limits.attempts,
     )
     return Response(
@@ -212,16 +272,16 @@ async def _answer(
     )
 
 
-def _request_digest(wanted: models.Shown, body: AnyBody) -> bytes:
-    """What makes two requests the same: the operation and its fields."""
-    content = [type(body).__name__, wanted.model_dump()]
+def _request_digest(wanted: models.Shown, body: AnyBody, target: str) -> bytes:
+    """What makes two requests the same: the operation, what it is about, and its fields."""
+    content = [type(body).__name__, wanted.model_dump(), *([target] if target else [])]
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
 
 
-def _render(asked: Asked) -> tuple[int, str]:
+def _render(accepted: Callable[[Asked], models.Settled], asked: Asked) -> tuple[int, str]:
     """Status and body of the answer to a decided request."""
     if asked.decision.outcome == "accepted":
-        return 201, _accepted(asked).model_dump_json()
+        return 201, accepted(asked).model_dump_json()
     code, facts = refusal(asked.decision.reason, asked.decision.details)
     detail = _DETAILS[code].format_map(facts) if code in _DETAILS else ""
     document = problem_document(code, detail, facts)
@@ -236,14 +296,21 @@ def refusal(reason: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return (reason, details) if reason in KINDS else ("refused", {"reason": reason, **details})
 
 
-def _accepted(asked: Asked) -> models.Settled:
-    settled: dict[str, Any] = {
+def settled_by(asked: Asked) -> dict[str, Any]:
+    """What all answers to accepted requests share."""
+    return {
         "member_id": asked.member,
         "seq": asked.decision.account.seq,
         "recorded_at": rfc3339(asked.decision.activity.recorded_at),
         "balances": shown.balances(asked.program, asked.decision.account),
     }
+
+
+def _accepted(asked: Asked) -> models.Settled:
+    settled = settled_by(asked)
     match asked.decision.activity.body:
+        case RedemptionRequested(money=money) as paid if money:
+            return _payment(asked, paid)
         case RedemptionRequested(redemption=name, reward=reward_id):
             reward = asked.program.rewards[reward_id]
             return models.Redemption(

@@ -21,11 +21,16 @@ from services.loyalty.domain.activity import (
     Delivered,
     Engaged,
     Enrolled,
+    Extended,
+    HoldCaptured,
+    HoldRequested,
+    HoldVoided,
     Line,
     Purchased,
     RedemptionRequested,
     Refunded,
     RefundLine,
+    Reinstated,
     Segmented,
     StatusChanged,
     TransferRequested,
@@ -57,8 +62,10 @@ def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
     """
     kinds = [
         "buy", "buy", "buy", "buy", "refund", "refund", "cancel", "deliver", "amend", "engage",
-        "redeem", "adjust", "segment", "status", "send",
+        "redeem", "adjust", "segment", "status", "send", "hold", "hold", "capture", "void",
+        "extend", "reinstate",
     ]  # fmt: skip
+    held: dict[str, str] = {}
     while True:
         member, order = chance.choice(MEMBERS), f"o{chance.randrange(90)}"
         lines = [
@@ -67,6 +74,7 @@ def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
             )
             for position in range(1, chance.randrange(2, 5))
         ]
+        hold, name = held.get(member, "none"), f"h{chance.random()}"
         bodies: dict[str, AnyBody] = {
             "buy": Purchased(order, "GBP", lines),
             "refund": Refunded(order, "GBP", [RefundLine(1, 1)], chance.choice([0, 0, 250])),
@@ -79,14 +87,29 @@ def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
             "segment": Segmented("vip", START, START + 40 * DAY),
             "status": StatusChanged(chance.choice(["suspended", "active", "active", "active"])),
             "send": TransferRequested("t", member, "m00", "points", 5),
+            "hold": HoldRequested(name, "points", chance.randrange(1, 60)),
+            "capture": HoldCaptured(hold, f"r{chance.random()}", chance.choice([0, 1, 9])),
+            "void": HoldVoided(hold),
+            "extend": Extended("points", START + chance.randrange(400) * DAY, "x", "y"),
+            "reinstate": Reinstated("points", START + chance.randrange(400) * DAY, "x", "y"),
         }
-        yield member, bodies[chance.choice(kinds)]
+        kind = chance.choice(kinds)
+        if kind == "hold":
+            held[member] = name
+        yield member, bodies[kind]
 
 
 def message(member: str, body: AnyBody, at: Instant, name: str) -> Incoming:
     return Incoming(
         member, Activity(body, at, 0, "/test", name), event_digest("/test", name), name.encode()
     )
+
+
+def late(body: AnyBody, chance: random.Random) -> Instant:
+    """How long after it occurred something reaches us: requests over HTTP at once."""
+    if isinstance(body, HoldRequested | HoldCaptured | HoldVoided | Extended | Reinstated):
+        return 0
+    return chance.randrange(240) * HOUR
 
 
 async def live(session: PgSession) -> None:
@@ -110,8 +133,8 @@ async def live(session: PgSession) -> None:
     for day in range(0, 180, 6):
         clock.at = START + day * DAY
         batch = [
-            message(*next(happens), clock.at - chance.randrange(240) * HOUR, f"{day}-{number}")
-            for number in range(25)
+            message(member, body, clock.at - late(body, chance), f"{day}-{number}")
+            for number, (member, body) in zip(range(25), happens, strict=False)
         ]
         if day == 30:
             batch += joining[:2]

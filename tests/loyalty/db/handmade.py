@@ -11,11 +11,13 @@ import msgspec
 from services.loyalty.application.record import record_writes
 from services.loyalty.application.store import Decided, Loaded, ProfilePatch, Write
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.account import Account, Lot, Standing, Waiting
+from services.loyalty.domain.account import Account, HeldLot, Hold, Lot, Standing, Waiting
 from services.loyalty.domain.activity import (
     Activity,
     AnyBody,
     Engaged,
+    HoldCaptured,
+    HoldRequested,
     Line,
     Purchased,
     Refunded,
@@ -31,6 +33,7 @@ from services.loyalty.domain.decision import (
     Derived,
     Event,
     Facts,
+    HoldKept,
     IssuedReward,
     LotTotals,
 )
@@ -190,6 +193,33 @@ def rewarded(account: Account) -> Decided:
         account,
         Engaged("survey.answered"),
         rewards=[IssuedReward("mug", "gift", "birthday", 0), IssuedReward("pen", "gift", "vip", 5)],
+    )
+
+
+def held(account: Account) -> Decided:
+    """Nine points are set aside for a mug."""
+    [lot] = account.lots
+    drawn = [HeldLot("points", lot.issued, lot.expires_at, 9)]
+    hold = Hold("h1", "points", 9, drawn, account.seq + 1, START, EXPIRY, reward="mug")
+    return _decided(
+        account,
+        HoldRequested("h1", reward="mug"),
+        changed={"lots": [msgspec.structs.replace(lot, points=lot.points - 9)], "holds": [hold]},
+        entries=[LedgerEntry("hold", "points", 9, "available", "held", LOT, LOT, "h1", "")],
+        holds=[HoldKept(hold)],
+    )
+
+
+def captured(account: Account) -> Decided:
+    """They are spent."""
+    [hold] = account.holds
+    spent = msgspec.structs.replace(hold, drawn=[], captured=9)
+    return _decided(
+        account,
+        HoldCaptured("h1", "r1"),
+        changed={"holds": []},
+        entries=[LedgerEntry("redemption", "points", 9, "held", "redeemed", LOT, "", "mug", "r1")],
+        holds=[HoldKept(spent, "captured", EXPIRY)],
     )
 
 

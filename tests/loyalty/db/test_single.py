@@ -15,9 +15,11 @@ from services.loyalty.db.session import PgSession
 from services.loyalty.db.single import Answer, read_one, write_one
 from tests.loyalty.db.handmade import (
     bought,
+    captured,
     closed,
     digest,
     expired,
+    held,
     opened,
     parked,
     record,
@@ -55,8 +57,8 @@ BESIDE_DECISIONS = {"profile", "dead_letter", "idempotency", "checkpoint_head"}
 
 async def test_one_statement_writes_what_a_batch_writes(session: PgSession) -> None:
     lives = (
-        (bought("1"), parked, rewarded, bought("2", 70, level="silver")),
-        (resumed, expired, closed),
+        (bought("1"), held, parked, rewarded, bought("2", 70, level="silver")),
+        (resumed, expired, captured, closed),
     )
     for life in lives:
         ada, bob = await opened(session, "ada", "bob")

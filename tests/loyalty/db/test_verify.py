@@ -60,6 +60,19 @@ BENT = [
     ("UPDATE lot SET expired = expired - 1 WHERE member_id = 'bob'", "bob", "expired of lot"),
     ("UPDATE lot SET taken_in = taken_in + 1 WHERE member_id = 'bob'", "bob", "taken in of lo"),
     ("UPDATE lot SET reclaimed = 1 WHERE member_id = 'bob'", "bob", "reclaimed of lot"),
+    ("UPDATE lot SET successor = 'points/2010-12/9' WHERE member_id = 'bob'", "bob", "successors"),
+    (
+        "INSERT INTO hold VALUES ('ada', 'h', 2, 'open', 'points', 5, 0, '', '', '', 0, 0,"
+        " now(), now() + interval '1 day', NULL)",
+        "ada",
+        "open holds",
+    ),
+    (
+        "INSERT INTO hold VALUES ('bob', 'h', 2, 'voided', 'points', 5, 0, '', '', '', 0, 0,"
+        " now(), now() + interval '1 day', now())",
+        "bob",
+        "points held and captured",
+    ),
     ("DELETE FROM lot WHERE member_id = 'ada'", "ada", "expired of lot"),
     ("UPDATE history SET points = 9 WHERE member_id = 'ada'", "ada", "window status/2010-12"),
     ("DELETE FROM history WHERE member_id = 'ada'", "ada", "window status/2010-12"),

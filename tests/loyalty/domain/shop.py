@@ -38,12 +38,17 @@ from services.loyalty.domain.activity import (
     Delivered,
     Engaged,
     Enrolled,
+    Extended,
+    HoldCaptured,
+    HoldRequested,
+    HoldVoided,
     Lapsed,
     Line,
     Purchased,
     RedemptionRequested,
     Refunded,
     RefundLine,
+    Reinstated,
     Segmented,
     StatusChanged,
     Tick,
@@ -187,6 +192,7 @@ class Shop:
         self.auditor = Auditor(self.store, self.programs)
         self._sent = 0
         self._delivered = 0
+        self._holds: dict[str, list[str]] = {}
 
     def member(self, name: str) -> Member:
         """A member of that name, enrolled or not."""
@@ -206,11 +212,23 @@ class Shop:
         if isinstance(body, TransferRequested):
             body = msgspec.structs.replace(body, from_member=member)
         self._sent += 1
+        if isinstance(body, HoldRequested | HoldCaptured | HoldVoided):
+            body = msgspec.structs.replace(body, hold=self._called(member, body))
         name = f"event-{self._sent}"
         digest = hashlib.blake2b(name.encode(), digest_size=16).digest()
         activity = Activity(body, occurred_at, 0, "/shop", name)
         self.last = Incoming(member, activity, digest, encode_body(body), profile)
         return self.last
+
+    def _called(self, member: str, body: HoldRequested | HoldCaptured | HoldVoided) -> str:
+        """The name of a hold, which ``?2`` has left open: the member's last but one."""
+        names = self._holds.setdefault(member, [])
+        if not body.hold.startswith("?"):
+            return body.hold
+        if isinstance(body, HoldRequested):
+            names.append(f"h{self._sent}")
+            return names[-1]
+        return names[-min(int(body.hold[1:]), len(names))] if names else "none"
 
     def records(self, *messages: Incoming) -> list[Outcome]:
         """Records messages as one batch, and audits the books."""
@@ -270,6 +288,7 @@ class Member:
 
     shop: Shop
     name: str
+    told: Outcome = dataclasses.field(default_factory=lambda: Outcome(""), compare=False)
 
     # What she does ----------------------------------------------------------------------------
 
@@ -339,6 +358,40 @@ class Member:
     def redeems(self, reward: str, at: str | None = None) -> Outcome:
         return self.does(RedemptionRequested(f"r{self.shop._sent}", reward), at)
 
+    def holds(
+        self,
+        how_many: int = 0,
+        at: str | Instant | None = None,
+        *,
+        hold: str = "",
+        currency: str = "points",
+        **more: Any,
+    ) -> str:
+        """Points set aside; answers the hold's name, also where that is refused."""
+        name = hold or f"h{self.shop._sent}"
+        self.told = self.does(HoldRequested(name, currency, how_many, **more), at)
+        return name
+
+    def captures(
+        self, hold: str, points: int = 0, at: str | Instant | None = None, **more: Any
+    ) -> Outcome:
+        """Of what is held: all that is left, or a part."""
+        return self.does(HoldCaptured(hold, f"r{self.shop._sent}", points, **more), at)
+
+    def voids(self, hold: str, at: str | Instant | None = None) -> Outcome:
+        return self.does(HoldVoided(hold), at)
+
+    def is_extended(
+        self, until: str | Instant, at: str | Instant | None = None, *, by: str = ""
+    ) -> Outcome:
+        """By hand: what would expire before ``until``, and by ``by``, lives until then."""
+        expiring_by = _instant(by) if by else 0
+        return self.does(Extended("points", _instant(until), "fair", "ops", expiring_by), at)
+
+    def is_reinstated(self, until: str, at: str | None = None, **more: Any) -> Outcome:
+        """By hand: what has expired lives again."""
+        return self.does(Reinstated("points", _instant(until), "fair", "ops", **more), at)
+
     def is_adjusted(self, by: int, at: str | None = None, currency: str = "points") -> Outcome:
         return self.does(Adjusted(currency, by, "goodwill", "ops"), at)
 
@@ -371,6 +424,10 @@ class Member:
     @property
     def available(self) -> int:
         return self.account.available("points")
+
+    @property
+    def held(self) -> int:
+        return self.account.held("points")
 
     @property
     def pending(self) -> int:

@@ -11,6 +11,7 @@ from services.loyalty.application.api_keys import SCOPES, ApiKey, hash_secret, s
 from services.loyalty.application.books import Books
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.online import (
+    HoldRow,
     Issued,
     JournalPageItem,
     OnlineSession,
@@ -47,6 +48,12 @@ class Keyring:
         raise Unreachable(NOWHERE)
 
     async def load_issued(self, member: str, limit: int) -> list[Issued]:
+        raise Unreachable(NOWHERE)
+
+    async def load_holds(self, member: str, limit: int) -> list[HoldRow]:
+        raise Unreachable(NOWHERE)
+
+    async def load_hold(self, member: str, hold: str) -> HoldRow | None:
         raise Unreachable(NOWHERE)
 
     async def load_versions(self) -> list[PublishedVersion]:

@@ -39,4 +39,5 @@ rewards:
   golden-pen: {{cost: 10 points, tier: [gold]}}
   birthday-cake: {{gift_only: true}}
 transfers: {{allowed: true}}
+spend_points: {{rate: 10 per 1.00 GBP, min: 20, step: 10, max_share: 50 %, hold: 15 minutes}}
 """

@@ -24,6 +24,8 @@ from services.loyalty.http import (
     examples,
     health,
     holdouts,
+    holds,
+    longevity,
     members,
     models,
     openapi,
@@ -41,7 +43,17 @@ def _routes() -> list[APIRoute]:
     """The routes that the document shows, wherever they were included from."""
     return [
         route
-        for module in (members, spending, activities, program, holdouts, books, health)
+        for module in (
+            members,
+            spending,
+            holds,
+            longevity,
+            activities,
+            program,
+            holdouts,
+            books,
+            health,
+        )
         for route in module.router.routes
         if isinstance(route, APIRoute)
     ]
@@ -131,6 +143,12 @@ def test_examples_are_what_is_answered(route: APIRoute) -> None:
 
 def test_examples_of_requests_can_be_sent() -> None:
     models.RedemptionRequest.model_validate(examples.REDEMPTION_REQUEST)
+    models.RedemptionRequest.model_validate(examples.PAYMENT_REQUEST)
+    models.HoldRequest.model_validate(examples.HOLD_REQUEST)
+    models.HoldRequest.model_validate(examples.PLAIN_HOLD_REQUEST)
+    models.CaptureRequest.model_validate(examples.CAPTURE_REQUEST)
+    models.ExtensionRequest.model_validate(examples.EXTENSION_REQUEST)
+    models.ReinstatementRequest.model_validate(examples.REINSTATEMENT_REQUEST)
     models.TransferRequest.model_validate(examples.TRANSFER_REQUEST)
     models.AdjustmentRequest.model_validate(examples.ADJUSTMENT_REQUEST)
     now = from_datetime(datetime(2010, 12, 2, tzinfo=UTC))

@@ -203,8 +203,13 @@ def monthly() -> Program:
     """Rolling tiers with grace; coins wait for their delivery and may expire before it."""
     return programme(
         *_RULES,
-        shop.points(pending=Pending(Span(days=14)), expiry=end_of_month(3, notices=(30, 7))),
+        shop.points(
+            worth=(1, 1, "GBP"),
+            pending=Pending(Span(days=14)),
+            expiry=end_of_month(3, notices=(30, 7)),
+        ),
         _coins(
+            worth=(5, 2, "GBP"),
             pending=Pending(until_delivered=True, cancel_after=Span(days=40)),
             expiry=Expiry(Span(days=30), at="exact", notices=(5,)),
             shortfall="write_off",

@@ -38,6 +38,7 @@ from tests.loyalty.lives import (
     returns,
     settlements,
 )
+from tests.loyalty.paid import check_paid
 
 CAREFUL = settings(
     max_examples=60,
@@ -189,6 +190,7 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "shop"):
             self.shop.proves()
+            check_paid(self.shop)
 
     def _occurs(self, member: str, when: When) -> Instant:
         now = self.shop.clock.at

@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.loyalty.domain.activity import Line, Resumed, decode_body
+from services.loyalty.domain.activity import Line
 from services.loyalty.domain.approved import Approval, Approvals, NotApprovable
-from services.loyalty.domain.calendar import DAY, from_datetime
+from services.loyalty.domain.calendar import DAY
 from services.loyalty.domain.consideration import (
     Change,
-    Consideration,
     Found,
-    Row,
     Unpriced,
     allocate,
     half_up,
@@ -31,7 +29,6 @@ from services.loyalty.domain.deferral import (
     total_expected,
 )
 from services.loyalty.domain.movements import MonthPoints
-from services.loyalty.domain.receipt import decode_receipt
 from tests.loyalty.domain.shop import (
     Shop,
     at,
@@ -44,7 +41,7 @@ from tests.loyalty.domain.shop import (
     rule,
     status,
 )
-from tests.loyalty.proof import _facts
+from tests.loyalty.paid import paid
 
 WORTH = (1, 1, "GBP")
 NINETY_FIVE = Fraction(95, 100)
@@ -61,32 +58,8 @@ EXPECTED = Approvals([approved(1, "0.95")])
 
 
 def found(shop: Shop, approvals: Approvals = EXPECTED) -> list[Found]:
-    """What the whole journal of a shop says about consideration, as a report reads it."""
-    programs = {program.version: program for program in shop.programs}
-    reader = Consideration(programs, approvals)
-    seen: list[Found] = []
-    made: dict[tuple[str, int], Row] = {}
-    chains: defaultdict[tuple[str, str], list[tuple[Row, object]]] = defaultdict(list)
-    for (member, seq), row in shop.store.journal.items():
-        facts = _facts(row[15])
-        body = decode_body(row[14])
-        decided = facts.parked if isinstance(body, Resumed) else body
-        each = Row(seq, 1, row[2], row[5], from_datetime(row[9]), decided)
-        if facts.receipt is not None:
-            chains[member, facts.receipt.order].append((each, facts.receipt))
-            continue
-        made[member, seq] = each
-        entries = [
-            entry
-            for entry in shop.store.entries(member).get(seq, [])
-            if entry.kind in ("accrual", "opening")
-            or (entry.kind == "adjustment" and entry.to_bucket == "available")
-        ]
-        seen += reader.issued(each, entries)
-    for (member, order), chain in chains.items():
-        last = decode_receipt(shop.store.receipts[member, order])
-        seen += reader.returned(made.get((member, last.seq)), chain, last)  # type: ignore[arg-type]  # receipts all
-    return seen
+    """What the whole journal of a shop says about consideration."""
+    return [each for told in paid(shop, approvals).values() for each in told]
 
 
 def allocated(shop: Shop, funding: str = "purchase", approvals: Approvals = EXPECTED) -> Fraction:

@@ -1,0 +1,90 @@
+"""What the journal of a shop says that points were paid with, read as a report reads it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fractions import Fraction
+
+from services.loyalty.domain.activity import Purchased, Resumed, decode_body
+from services.loyalty.domain.approved import Approvals
+from services.loyalty.domain.calendar import from_datetime
+from services.loyalty.domain.consideration import (
+    PURCHASE,
+    Change,
+    Consideration,
+    Found,
+    Row,
+    transaction_price,
+)
+from services.loyalty.domain.receipt import Receipt, decode_receipt
+from tests.loyalty.domain.shop import Shop
+from tests.loyalty.proof import _facts
+
+Order = tuple[str, str]
+"""A member and an order; the order is empty for what belongs to none."""
+
+
+def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
+    """What points received and refunds took back, by order."""
+    reader = Consideration({program.version: program for program in shop.programs}, approvals)
+    told: defaultdict[Order, list[Found]] = defaultdict(list)
+    made: dict[tuple[str, int], Row] = {}
+    chains: defaultdict[Order, list[tuple[Row, Receipt]]] = defaultdict(list)
+    for (member, seq), row in shop.store.journal.items():
+        facts, body = _facts(row[15]), decode_body(row[14])
+        decided = facts.parked if isinstance(body, Resumed) else body
+        each = Row(seq, 1, row[2], row[5], from_datetime(row[9]), decided)
+        if facts.receipt is not None:
+            chains[member, facts.receipt.order].append((each, facts.receipt))
+            continue
+        made[member, seq] = each
+        entries = [
+            entry
+            for entry in shop.store.entries(member).get(seq, [])
+            if entry.kind in ("accrual", "opening")
+            or (entry.kind == "adjustment" and entry.to_bucket == "available")
+        ]
+        order = decided.order if isinstance(decided, Purchased) else ""
+        told[member, order] += reader.issued(each, entries)
+    for (member, order), chain in chains.items():
+        last = decode_receipt(shop.store.receipts[member, order])
+        told[member, order] += reader.returned(made.get((member, last.seq)), chain, last)
+    return told
+
+
+def check_paid(shop: Shop) -> None:
+    """Raises AssertionError where a purchase's share is more than its price, or refunds leave or
+    take what they must not.
+    """
+    prices = _prices(shop)
+    for (member, order), told in paid(shop, Approvals()).items():
+        shares = [each for each in told if isinstance(each, Change) and each.funding == PURCHASE]
+        left = sum((each.amount for each in shares), Fraction(0))
+        assert 0 <= left == int(left), (member, order, left)
+        if not order or (member, order) not in shop.store.receipts:
+            continue
+        receipt = decode_receipt(shop.store.receipts[member, order])
+        assert left <= prices.get((member, order), 0) or _amended(shop, member, order)
+        posted = [posting for posting in receipt.postings if not posting.window]
+        if all(sum(posting.reversed) == posting.points for posting in posted):
+            assert left == 0, (member, order, shares)
+
+
+def _prices(shop: Shop) -> dict[Order, int]:
+    """The first price of every order."""
+    prices: dict[Order, int] = {}
+    for (member, _), row in shop.store.journal.items():
+        body = decode_body(row[14])
+        decided = _facts(row[15]).parked if isinstance(body, Resumed) else body
+        if isinstance(decided, Purchased) and row[3] == "accepted":
+            price = transaction_price(decided.lines, decided.discount, decided.prepaid)
+            prices.setdefault((member, decided.order), price)
+    return prices
+
+
+def _amended(shop: Shop, member: str, order: str) -> bool:
+    """Whether something was bought to the order later, at a price of its own."""
+    return any(
+        who == member and row[2] in ("amendment", "resumed") and order in row[14] + row[15]
+        for (who, _), row in shop.store.journal.items()
+    )

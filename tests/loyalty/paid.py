@@ -36,15 +36,17 @@ def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
         each = Row(seq, 1, row[2], row[5], from_datetime(row[9]), decided)
         if facts.receipt is not None:
             chains[member, facts.receipt.order].append((each, facts.receipt))
-            continue
-        made[member, seq] = each
+        else:
+            made[member, seq] = each
         entries = [
             entry
             for entry in shop.store.entries(member).get(seq, [])
+            if facts.receipt is None or not entry.order
             if entry.kind in ("accrual", "opening")
             or (entry.kind == "adjustment" and entry.to_bucket == "available")
         ]
-        order = decided.order if isinstance(decided, Purchased) else ""
+        bought = decided if facts.receipt is None else None
+        order = bought.order if isinstance(bought, Purchased) else ""
         told[member, order] += reader.issued(each, entries)
     for (member, order), chain in chains.items():
         last = decode_receipt(shop.store.receipts[member, order])

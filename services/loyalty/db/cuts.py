@@ -112,7 +112,7 @@ _ISSUED = f"""
     FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
     WHERE c.section >= $8 AND (l.kind IN ('accrual', 'opening')
         OR l.kind = 'adjustment' AND l.to_bucket = 'available')
-        AND NOT starts_with(c.facts, '{{"receipt":')
+        AND NOT (l.order_id <> '' AND starts_with(c.facts, '{{"receipt":'))
     ORDER BY c.member_id, c.seq, l.n
 """  # noqa: S608  our own text
 _RETURNING = f"""
@@ -124,7 +124,9 @@ _ORDERS = f"""
     WITH {_SEEN}
     SELECT p.seq, p.section, p.kind, p.program_version, p.effective_at, p.body, p.facts
     FROM placed p
-    WHERE p.kind IN ('purchase', 'resumed') OR starts_with(p.facts, '{{"receipt":')
+    WHERE starts_with(p.facts, '{{"receipt":') OR EXISTS (
+        SELECT FROM ledger l WHERE l.member_id = p.member_id AND l.seq = p.seq
+        AND l.kind = 'accrual' AND l.order_id <> '')
     ORDER BY p.seq
 """  # noqa: S608  our own text
 _NEXT = """
@@ -196,7 +198,7 @@ class CutReader:
         return row[0], row[1]
 
     def issued(self, span: Span, least: int) -> AsyncIterator[asyncpg.Record]:
-        """Rows that issued points without a receipt from before, one line per entry."""
+        """Rows that issued points, one line per entry that is of no receipt from before."""
         return self._cursor(_ISSUED, span, least)
 
     async def returning(self, span: Span, least: int) -> list[str]:

@@ -26,10 +26,8 @@ from services.loyalty.domain.shares import largest_remainder
 PURCHASE, GRATUITOUS, THIRD_PARTY = "purchase", "gratuitous", "third_party"
 FUNDINGS = (PURCHASE, THIRD_PARTY, GRATUITOUS)
 
-_RULED = frozenset(
-    {"purchase", "amendment", "engagement", "enrolment", "resumed", "referral_qualified"}
-)
-"""Kinds of activity that fire rules; what others issue nobody pays for."""
+_UNRULED = frozenset({"tick", "adjustment"})
+"""Kinds of activity whose points no rule gives: their causes are names of gifts, or reasons."""
 
 
 class Row(NamedTuple):
@@ -77,12 +75,15 @@ Found: TypeAlias = Change | Unpriced
 
 
 class _Part(NamedTuple):
-    """Points that one rule issued, before they have a share of a price."""
+    """Points that one rule issued, before they have a share of a price; ``bought`` are those that
+    came with the order of the row's body.
+    """
 
     rule: str
     currency: str
     points: int
     issued: str
+    bought: bool
 
 
 class _Share(NamedTuple):
@@ -143,13 +144,22 @@ class Consideration:
         self._points: dict[tuple[int, int, str, str, str, str], tuple[Fraction, str, str]] = {}
 
     def issued(self, row: Row, entries: Sequence[LedgerEntry]) -> Iterator[Found]:
-        """What the points received that a row issued, if it concerns no receipt from before."""
+        """What the points received that a row issued; none of the entries is of an order whose
+        receipt was there before, which :meth:`returned` reads.
+        """
         imported = [entry for entry in entries if entry.kind == "opening"]
         for entry in imported:
             if self._spendable(row, entry.currency):
                 yield Unpriced(row.section, entry.currency, "", "imported", entry.points)
+        order = row.body.order if isinstance(row.body, Purchased) else ""
         made = [
-            _Part(entry.cause, entry.currency, entry.points, _month(entry.lot_to))
+            _Part(
+                entry.cause,
+                entry.currency,
+                entry.points,
+                _month(entry.lot_to),
+                bool(order) and entry.order == order,
+            )
             for entry in entries
             if entry.kind != "opening" and self._spendable(row, entry.currency)
         ]
@@ -170,7 +180,7 @@ class Consideration:
         price, money = _price_of(purchase.body if purchase else None)
         held = [
             (part, share, 0)
-            for part, share in self._of_postings(purchase, first.postings, price, money)
+            for part, share in self._of_postings(purchase, first, first.postings, price, money)
         ]
         for index, (row, before) in enumerate(chain):
             after = chain[index + 1][1] if index + 1 < len(chain) else last
@@ -187,12 +197,10 @@ class Consideration:
                 if difference and share.money:
                     yield _found(row.section, part, share, -difference, refund=True)
             fresh = [*([posting] if posting is not None else []), *rest]
-            if fresh and isinstance(row.body, Amended):
-                lines = added(before, discounted(row.body.lines, row.body.discount))
-                price = transaction_price(lines, 0)
-                for (part, share), posted in zip(
-                    self._of_postings(row, fresh, price, row.body.currency), fresh, strict=True
-                ):
+            if fresh:
+                price, money = _price_of_more(before, row.body)
+                parts = self._of_postings(row, after, fresh, price, money)
+                for (part, share), posted in zip(parts, fresh, strict=True):
                     back = sum(posted.reversed)
                     yield _found(row.section, part, share, share.amount)
                     if back and share.money:
@@ -202,10 +210,18 @@ class Consideration:
             held = kept
 
     def _of_postings(
-        self, row: Row | None, postings: Sequence[Posting], price: int, money: str
+        self,
+        row: Row | None,
+        receipt: Receipt,
+        postings: Sequence[Posting],
+        price: int,
+        money: str,
     ) -> list[tuple[_Part, _Share]]:
+        body = row.body if row else None
+        bought = isinstance(body, Purchased | Amended) and body.order == receipt.order
         parts = [
-            _Part(one.rule, one.currency, one.points, _month(one.lots[0][0])) for one in postings
+            _Part(one.rule, one.currency, one.points, _month(one.lots[0][0]), bought)
+            for one in postings
         ]
         if row is None:
             return [(part, _Share(GRATUITOUS, "", Fraction(0))) for part in parts]
@@ -226,7 +242,9 @@ class Consideration:
         shares: list[_Share] = []
         alone: list[tuple[int, Fraction]] = []
         for index, part in enumerate(parts):
-            funding = self._funding(row, part.rule) if money else self._unpaid(row, part.rule)
+            funding = self._funding(row, part.rule)
+            if funding == PURCHASE and not part.bought:
+                funding = GRATUITOUS
             each, code, why = self._point(row, part, funding, money)
             amount = each * part.points
             if funding == PURCHASE and code:
@@ -268,13 +286,9 @@ class Consideration:
         program = self._programs.get(row.version)
         return program is not None and not program.currency(currency).qualifies
 
-    def _unpaid(self, row: Row, rule: str) -> str:
-        funding = self._funding(row, rule)
-        return GRATUITOUS if funding == PURCHASE else funding
-
     def _funding(self, row: Row, rule: str) -> str:
         """Who pays for what a rule gave: as the version says that judged, not a later one."""
-        if row.kind not in _RULED:
+        if row.kind in _UNRULED:
             return GRATUITOUS
         known = self._fundings.get(row.version)
         if known is None:
@@ -288,6 +302,14 @@ def _price_of(body: AnyBody | None) -> tuple[int, str]:
     if not isinstance(body, Purchased):
         return 0, ""
     return transaction_price(body.lines, body.discount, body.prepaid), body.currency
+
+
+def _price_of_more(before: Receipt, body: AnyBody | None) -> tuple[int, str]:
+    """The price of what an amendment adds to an order, and its money."""
+    if not isinstance(body, Amended):
+        return 0, ""
+    lines = added(before, discounted(body.lines, body.discount))
+    return transaction_price(lines, 0), body.currency
 
 
 def _found(

@@ -229,6 +229,7 @@ def _add_operations(adds: _Adds) -> None:
     diff.add_argument(
         "--processes", type=int, metavar="N", help="how many share the work (default: one a core)"
     )
+    _add_rejudge(program)
     show = program(
         "show",
         "commands.program:show",
@@ -308,6 +309,23 @@ def _add_operations(adds: _Adds) -> None:
     reinstate.add_argument("points", type=int, nargs="?", help="how many (default: all)")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
     _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
+
+
+def _add_rejudge(program: _Adds) -> None:
+    rejudge = program(
+        "rejudge",
+        "commands.rejudging:rejudge",
+        "say who would rise and fall if a draft began to hold; changes nothing",
+        example="loyalty program rejudge draft.yaml --csv who.csv",
+    )
+    rejudge.add_argument("file", help="the draft, in YAML or JSON; - reads standard input")
+    rejudge.add_argument(
+        "--plan",
+        choices=("keep_until_review", "rise_at_once", "judge_at_once"),
+        help="instead of what the draft says in tiers.on_change",
+    )
+    rejudge.add_argument("--csv", metavar="FILE", help="write there who, and from which level")
+    rejudge.add_argument("--json", action="store_true", help="print all of it as one JSON object")
 
 
 def _add_books(adds: _Adds) -> None:

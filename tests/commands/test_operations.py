@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,11 @@ class Shop:
 
     def erases(self, member: str) -> None:
         self.hears("commerce.member.erased.v1", member)
+
+    def buys(self, member: str, pounds: int) -> None:
+        line = {"position": 1, "sku": "85123A", "quantity": 1, "unit_price": f"{pounds}.00"}
+        order: dict[str, Any] = {"order_id": "o1", "currency": "GBP", "lines": [line]}
+        self.hears("commerce.purchase.completed.v1", member, **order)
 
     def hears(self, kind: str, member: str, *, at: Instant = NOW, **said: object) -> None:
         """An event arrives."""
@@ -152,6 +159,28 @@ def test_a_refused_adjustment_says_why(shop: Shop) -> None:
     assert done.stderr.startswith("loyalty: refused: ")
     nobody = shop.types("adjust", "12346", "1", "--reason=goodwill", "--by=Ann Li")
     assert (nobody.returncode, nobody.stderr) == (1, "loyalty: there is no member 12346\n")
+
+
+def test_a_dry_run_of_changed_tiers_says_who_would_rise_and_changes_nothing(
+    shop: Shop, tmp_path: Path
+) -> None:
+    shop.enrols("17850")
+    shop.enrols("12346")
+    shop.buys("17850", 300)
+    draft, who = Path(programme(tmp_path, "2011-02-01T00:00")), tmp_path / "who.csv"
+    draft.write_text(draft.read_text().replace("silver: {from: 500", "silver: {from: 200"))
+    rejudges = ["program", "rejudge", str(draft)]
+    assert shop.types(*rejudges).stdout.endswith("Nobody would rise or fall.\n")
+    told = shop.types(*rejudges, "--plan=rise_at_once", "--json", f"--csv={who}")
+    assert told.returncode == 0, told.stderr
+    found = json.loads(told.stdout)
+    assert (found["members"], found["rise"], found["fall"]) == (2, 1, 0)
+    assert found["who"] == [{"member_id": "17850", "from": "basic", "to": "silver"}]
+    assert who.read_text() == "member_id,from,to\n17850,basic,silver\n"
+    assert "rise" in shop.types(*rejudges, "--plan=judge_at_once").stdout
+    draft.write_text(draft.read_text().replace("  gold: {", "  golden: {"))
+    assert shop.types(*rejudges).returncode == 2, "what it drops needs a successor"
+    assert shop.types("tier", "17850", "--reason=x", "--by=y").stderr.endswith("no_manual_tier\n")
 
 
 def test_a_level_is_given_by_hand_with_an_end_and_ended(shop: Shop) -> None:

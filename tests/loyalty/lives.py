@@ -310,7 +310,9 @@ def changed(program: Program) -> Program:
             **program.currencies,
             "points": shop.points(expiry=end_of_month(1, notices=(10,))),
         },
-        tiers=replace(program.tiers, grace=Span(days=5), warn_days=(15,)),
+        tiers=replace(
+            program.tiers, grace=Span(days=5), warn_days=(15,), on_change="judge_at_once"
+        ),
     )
 
 

@@ -16,7 +16,14 @@ from msgspec import structs
 
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
-from services.loyalty.domain import counters, referrals, refunds, stamps, tier_periods
+from services.loyalty.domain import (
+    counters,
+    referrals,
+    refunds,
+    rejudging,
+    stamps,
+    tier_periods,
+)
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
     Activity,
@@ -405,6 +412,10 @@ class Batch:
             tz = program.zone
             days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)
             return Facts(birthday_set_days=max(0, days.days), allowances=allowances)
+        if body.moment == "tier_review" and body.name:
+            keys = rejudging.history_keys(self._programs.at(body.at), desk.account)
+            found = {key: self._reads.history.get((member, key)) for key in sorted(set(keys))}
+            return Facts(history={key: row for key, row in found.items() if row})
         return Facts(allowances=allowances) if allowances else NO_FACTS
 
     def _release(self, desk: _Desk, body: AnyBody, decision: Decision) -> None:

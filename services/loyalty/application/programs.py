@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from services.loyalty.application.store import Session
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.rejudging import rejudges
 
 
 class NoProgram(Exception):
@@ -33,6 +35,8 @@ class Programs:
     def add(self, program: Program) -> None:
         """Adds a version, which holds from a later instant than all before it."""
         assert not self._starts or program.holds_from > self._starts[-1]
+        if self._versions and rejudges(self._versions[-1], program):
+            program = replace(program, rejudges=True)
         self._versions.append(program)
         self._starts.append(program.holds_from)
         before = self._caps[-1] if self._caps else {}
@@ -79,6 +83,10 @@ class Programs:
     def gift_stock(self) -> set[str]:
         """The stock of all rewards that any version gives on an occasion."""
         return {key for program in self._versions for key in program.gift_stock}
+
+    def rejudging(self, after: Instant, until: Instant) -> list[Program]:
+        """Versions that look at standings anew when they begin to hold, in ``(after, until]``."""
+        return [one for one in self._versions if one.rejudges and after < one.holds_from <= until]
 
     def spans(self, after: Instant, until: Instant) -> list[tuple[Program, Instant, Instant]]:
         """Versions with the part of ``(after, until]`` in which each holds, earliest first."""

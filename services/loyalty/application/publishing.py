@@ -20,6 +20,7 @@ from services.loyalty.domain.document import (
 )
 from services.loyalty.domain.mistakes import Mistake
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.rejudging import rejudges
 from services.loyalty.domain.warnings import closed_by, warnings_of
 
 AHEAD = 60 * SECOND
@@ -124,6 +125,7 @@ def adds_moments(old: Program, new: Program) -> bool:
     return (
         old.gifts != new.gifts
         or old.tiers != new.tiers
+        or rejudges(old, new)
         or old.zone.key != new.zone.key
         or any(_notices(old, name) != _notices(new, name) for name in new.currencies)
     )

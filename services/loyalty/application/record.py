@@ -30,7 +30,7 @@ from services.loyalty.application.store import (
     Session,
     Write,
 )
-from services.loyalty.domain import counters, refunds, stamps
+from services.loyalty.domain import counters, refunds, rejudging, stamps
 from services.loyalty.domain.activity import (
     AnyBody,
     Enrolled,
@@ -438,7 +438,19 @@ def _further(
         )
         if late and occurred_at < account.standing.since:
             levels.add((member, occurred_at))
+    history.update(_rejudged(programs, accounts, now))
     return sorted(lots), sorted(history), sorted(levels)
+
+
+def _rejudged(
+    programs: Programs, accounts: Mapping[str, Loaded], now: Instant
+) -> Iterable[tuple[str, str]]:
+    """Closed windows of accounts at whose standing a version looks anew."""
+    for member, loaded in accounts.items():
+        if loaded.due_at is not None and loaded.due_at <= now:
+            for program in programs.rejudging(loaded.account.as_of, now):
+                for key in rejudging.history_keys(program, loaded.account):
+                    yield member, key
 
 
 async def catch_up_due(

@@ -203,6 +203,7 @@ def _tiers(section: TiersSection) -> Tiers:
         new_level_kept=at_end.new_level_kept or section.kept.for_ or year,
         warn_days=tuple(sorted(at_end.warn, reverse=True)),
         refund=section.refund,
+        on_change=section.on_change,
     )
 
 

@@ -22,6 +22,7 @@ from services.loyalty.domain.calendar import (
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.periods import days_before
 from services.loyalty.domain.program import Gift, Program
+from services.loyalty.domain.rejudging import moment_of, name_of
 from services.loyalty.domain.tiers import period_end, would_fall
 
 _RANK = {moment: rank for rank, moment in enumerate(MOMENTS)}
@@ -117,6 +118,8 @@ class _Search:
             self._meet(hold.ends_at, _HOLD_END)
         if account.status not in ("active", "suspended"):
             return self.first
+        if program.rejudges:
+            self._meet(moment_of(program, account), _REVIEW, name_of(program))
         if account.standing.reaches or account.standing.grace_until:
             self._meet_tier(program, account)
         for name, card in account.cards.items():
@@ -254,6 +257,8 @@ def _soonest(
     before = _soonest_progress(account, after, before) if rests else before
     if account.status not in ("active", "suspended"):
         return before
+    if program.rejudges and after < moment_of(program, account) < before:
+        before = program.holds_from
     standing = account.standing
     if program.tiers is not None and (standing.reaches or standing.grace_until):
         if after < standing.grace_until < before:

@@ -133,6 +133,8 @@ class Tiers:
         new_level_kept: how long a level reached by falling is kept.
         warn_days: days before the period's end on which a member who would fall is warned.
         refund: ``undo_what_it_bought`` or ``at_end``.
+        on_change: what members get at the instant from which a version holds that changes the
+            tiers: ``keep_until_review``, ``rise_at_once`` or ``judge_at_once``.
     """
 
     currency: str
@@ -144,6 +146,7 @@ class Tiers:
     new_level_kept: Span = Span(months=12)
     warn_days: tuple[int, ...] = ()
     refund: str = "undo_what_it_bought"
+    on_change: str = "keep_until_review"
     currencies: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -553,6 +556,8 @@ class Program:
     ``counters`` are the shared counters with their caps; ``budgeted`` has the rule of each budget,
     ``counters_by_event`` what an event may take from, and ``gift_stock`` the stock of rewards that
     occasions give.
+    ``rejudges`` says that standings are looked at anew when it
+    begins to hold, because it changes the tiers of the version before.
     """
 
     name: str
@@ -582,6 +587,7 @@ class Program:
     holds: Holds = Holds()
     spend_points: SpendPoints | None = None
     capped: frozenset[str] = field(init=False)
+    rejudges: bool = False
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)
     counters: Mapping[str, int] = field(init=False)

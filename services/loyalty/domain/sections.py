@@ -280,6 +280,12 @@ class TiersSection(Section):
     )
     kept: KeptSection = _key("How long a level is kept.", default={"for": "12 months"})
     at_end: AtEndSection = _key("What happens at the end.", {"grace": "30 days"}, default={})
+    on_change: Literal["keep_until_review", "rise_at_once", "judge_at_once"] = _key(
+        "What a version that changes the tiers does, at the instant from which it holds, to members"
+        " with a standing: nothing until it is reviewed or more is earned; lift at once who has "
+        "enough by the new rules; or also take at once what the new rules do not allow.",
+        default="keep_until_review",
+    )
     refund: Literal["undo_what_it_bought", "at_end"] = _key(
         "What a refund does to the level that its own points reached: undo it at once, "
         "or leave it until its period ends.",

@@ -15,6 +15,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.moments import REFERRAL, STAMPS
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
+from services.loyalty.domain.rejudging import rejudge
 
 
 def tick(draft: Draft, body: Tick) -> None:
@@ -36,7 +37,10 @@ def _hold_end(draft: Draft, body: Tick) -> None:
 
 
 def _review(draft: Draft, body: Tick) -> None:
-    tiers.review(draft, body.at)
+    if body.name:  # a version that changed the tiers begins to hold
+        rejudge(draft)
+    else:
+        tiers.review(draft, body.at)
 
 
 def _grace_end(draft: Draft, body: Tick) -> None:

@@ -126,14 +126,16 @@ def _reach(draft: Draft, tiers: Tiers, window: str, gained: tuple[str, int], at:
         reach
         for level in allowed
         if not level.allows(before) or not any(reach.level == level.name for reach in held)
-        if (reach := Reach(level.name, at, _until(draft, tiers, window, at), window)) not in held
+        if (reach := Reach(level.name, at, period_until(draft, tiers, window, at), window))
+        not in held
         if reach.until > draft.effective_at
     ]
     if new:
-        _stand(draft, [*held, *new], "reached", keep=True)
+        stand(draft, [*held, *new], "reached", keep=True)
 
 
-def _until(draft: Draft, tiers: Tiers, window: str, at: Instant) -> Instant:
+def period_until(draft: Draft, tiers: Tiers, window: str, at: Instant) -> Instant:
+    """Until when a level is kept that is reached at an instant in a window."""
     if tiers.kept_until:
         terms = qualifying(draft.program).window
         assert terms is not None
@@ -142,7 +144,7 @@ def _until(draft: Draft, tiers: Tiers, window: str, at: Instant) -> Instant:
     return after_span(at, tiers.kept, draft.tz)
 
 
-def _stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = False) -> None:
+def stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = False) -> None:
     """Takes the highest level that a live reach holds up, and says so where that is a change."""
     tiers = draft.program.tiers
     assert tiers is not None
@@ -160,7 +162,7 @@ def _stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = 
     draft.standing = Standing(level, since, live)
     if level != was.level:
         up = _rank(tiers, level) > _rank(tiers, was.level)
-        if up and (badge := _level(tiers, level).badge):
+        if up and (badge := level_of(tiers, level).badge):
             badges.award(draft, badge, by=level)
         draft.announce(
             "loyalty.tier.changed.v1",
@@ -239,11 +241,11 @@ def give(draft: Draft, body: TierGiven) -> None:
     if body.level:
         until = body.until or NEVER
         given = Reach(body.level, draft.effective_at, until, "", "manual")
-        _stand(draft, [*others, given], "manual", keep=True)
+        stand(draft, [*others, given], "manual", keep=True)
         return
     if len(others) == len(draft.standing.reaches):
         raise Refusal("no_manual_tier")
-    _stand(draft, others, "manual_ended", keep=True)
+    stand(draft, others, "manual_ended", keep=True)
     _keep_what_the_window_allows(draft, tiers)
 
 
@@ -253,15 +255,15 @@ def review(draft: Draft, at: Instant) -> None:
     """
     tiers = draft.program.tiers
     assert tiers is not None
-    level = _level(tiers, draft.standing.level)
+    level = level_of(tiers, draft.standing.level)
     window = window_of(draft, at - 1)
     counted = balances(draft, window)
     if level.allows(counted):
-        until = _until(draft, tiers, window, at)
+        until = period_until(draft, tiers, window, at)
         if until <= at:
-            until = _until(draft, tiers, window_of(draft, at), at)
+            until = period_until(draft, tiers, window_of(draft, at), at)
         kept = Reach(level.name, at, until, window, "kept")
-        _stand(draft, [*draft.standing.reaches, kept], "kept")
+        stand(draft, [*draft.standing.reaches, kept], "kept")
         return
     draft.trace["tier"] = {
         "window": window,
@@ -294,7 +296,7 @@ def fall(draft: Draft, at: Instant) -> None:
         until = after_span(at, tiers.new_level_kept, draft.tz)
         live.append(Reach(tiers.levels[target].name, at, until, "", "fell"))
     draft.standing = Standing(draft.standing.level, draft.standing.since, live)
-    _stand(draft, live, "period_ended")
+    stand(draft, live, "period_ended")
 
 
 def _conditions(tiers: Tiers, level: Level, counted: Mapping[str, int]) -> dict[str, object]:
@@ -319,7 +321,8 @@ def _allowed(draft: Draft, tiers: Tiers, window: str) -> int:
     )
 
 
-def _level(tiers: Tiers, name: str) -> Level:
+def level_of(tiers: Tiers, name: str) -> Level:
+    """The level that a programme has for a name: the highest for one it does not know."""
     return tiers.levels[place_of(tiers, name)]
 
 
@@ -342,12 +345,12 @@ def undo(draft: Draft, window: str) -> None:
         for reach in draft.standing.reaches
         if not reach.window
         or window not in windows_counted(terms.kind, terms.months, reach.window)
-        or _level(tiers, reach.level).allows(balances(draft, reach.window))
+        or level_of(tiers, reach.level).allows(balances(draft, reach.window))
     ]
     if len(stands) == len(draft.standing.reaches):
         return
     grace = draft.standing.grace_until
-    _stand(draft, stands, "refunded", keep=bool(grace))
+    stand(draft, stands, "refunded", keep=bool(grace))
     _keep_what_the_window_allows(draft, tiers)
 
 
@@ -358,16 +361,16 @@ def _keep_what_the_window_allows(draft: Draft, tiers: Tiers) -> None:
     window = window_of(draft, draft.effective_at)
     place = _allowed(draft, tiers, window)
     if place > _rank(tiers, draft.standing.level):
-        until = _until(draft, tiers, window, draft.effective_at)
+        until = period_until(draft, tiers, window, draft.effective_at)
         reach = Reach(tiers.levels[place].name, draft.effective_at, until, window, "kept")
-        _stand(draft, [*draft.standing.reaches, reach], "kept")
+        stand(draft, [*draft.standing.reaches, reach], "kept")
 
 
 def warn(draft: Draft) -> None:
     """Tells a member that the level will be lost at the period's end, and what would keep it."""
     tiers = draft.program.tiers
     assert tiers is not None
-    level = _level(tiers, draft.standing.level)
+    level = level_of(tiers, draft.standing.level)
     end = period_end(draft.standing)
     counted = balances(draft, window_of(draft, end - 1))
     missing = max(0, level.threshold - counted[tiers.currency])
@@ -384,7 +387,7 @@ def would_fall(program: Program, account: Account) -> bool:
     """
     assert program.tiers is not None
     end = period_end(account.standing)
-    level = _level(program.tiers, level_now(program, account.standing.level))
+    level = level_of(program.tiers, level_now(program, account.standing.level))
     return not level.allows(window_balances(program, account, end - 1))
 
 

@@ -3,15 +3,13 @@
 Once as it was decided, from the facts and versions that the journal names; and once with the draft
 in the place of every version from an instant on. What members did is taken as given: they would
 have bought the same, asked for the same rewards, and caused the same for each other. What the clock
-brings due follows from the draft.
-have bought the same, and asked for the same rewards. What the clock brings due follows from the
-draft. Of a budget or stock that there was, each activity is offered what was left for it then; one
-that only the draft has is offered to each member whole.
+brings due follows from the draft. Of a budget or stock that there was, each activity is offered
+what was left for it then; one that only the draft has is offered to each member whole.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -195,8 +193,7 @@ class _Past:
     def __init__(self, member: str) -> None:
         self.member = member
         self.account = Account()
-        # What is shared by all is offered to each as if nobody else took any of it.
-        self.reads = Reads(counters=defaultdict(int))
+        self.reads = Reads()
         self.levels: list[tuple[Instant, str]] = []
 
     @property
@@ -246,9 +243,9 @@ class _Told:
             course.earned.update(now)
             course.earned.subtract(self._kept.get(receipt.order, {}))
             self._kept[receipt.order] = now
-        if decision.reason == "insufficient_points" and decision.outcome == "refused":
+        if decision.outcome == "refused" and (short := _short(decision)):
             course.unfunded += 1
-            course.short += int(decision.details.get("missing", 0))
+            course.short += short
         self.account = decision.account
 
     def end(self) -> Course:
@@ -261,6 +258,16 @@ class _Told:
         course.arrears.update(account.arrears)
         course.level = account.standing.level
         return course
+
+
+def _short(decision: Decision) -> int:
+    """Points that a request lacked, whatever else stood against it."""
+    alone = {"code": decision.reason, **decision.details}
+    return sum(
+        int(reason.get("missing", 0))
+        for reason in decision.details.get("reasons", (alone,))
+        if reason["code"] == "insufficient_points"
+    )
 
 
 def _kept(receipt: Receipt) -> Points:

@@ -112,7 +112,7 @@ def _charged(draft: Draft, key: str, charged: int, left: int) -> int:
         else:
             draft.trace.setdefault("budget_kept", []).append((key, charged - left))
         return left
-    more = min(left - charged, draft.allowance(key))
+    more = min(left - charged, draft.restorable(key))
     if more:
         draft.grant(key, more)
     if charged + more < left:

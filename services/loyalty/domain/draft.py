@@ -70,6 +70,7 @@ class Draft:
         "standing",
         "status",
         "stuck_from",
+        "taken",
         "ticked",
         "today",
         "trace",
@@ -132,6 +133,7 @@ class Draft:
         self.done_waiting: list[int] = []
         self.grants = _NO_GRANTS
         self.holds_kept: list[HoldKept] = []
+        self.taken = _NO_GRANTS
 
     # Points -----------------------------------------------------------------------------------
 
@@ -352,12 +354,20 @@ class Draft:
             self.history[key] = new
 
     def allowance(self, key: str) -> int:
-        """What may still be taken from a shared counter."""
+        """What may still be taken from a shared counter. What this very decision gave back is not
+        counted: an amendment may have to restore it.
+        """
+        return max(0, self.facts.allowances.get(key, 0) - self.taken.get(key, 0))
+
+    def restorable(self, key: str) -> int:
+        """What may be taken from a shared counter to restore what was given back."""
         return max(0, self.facts.allowances.get(key, 0) - self.grants.get(key, 0))
 
     def grant(self, key: str, taken: int) -> None:
         """Takes from a shared counter, or gives back to it where ``taken`` is negative."""
         self.grants = {**self.grants, key: self.grants.get(key, 0) + taken}
+        if taken > 0:
+            self.taken = {**self.taken, key: self.taken.get(key, 0) + taken}
 
     # Outcome ----------------------------------------------------------------------------------
 

@@ -67,6 +67,17 @@ async def test_what_a_draft_would_not_have_funded_is_shown_as_a_shortfall(
     assert found.draft.outstanding["points"] > found.live.outstanding["points"]
 
 
+async def test_a_draft_offers_each_member_the_whole_of_what_only_it_has(database: Database) -> None:
+    give = "give: {points: 1 per 1.00 GBP, status: 1 per 1.00 GBP}"
+    tight = DOCUMENT.replace(give, f"{give}\n    budget: 500 points").replace(
+        "tea-towel: {", "tea-towel: {stock: 1, "
+    )
+    found = await differing(database, tight, START - 20 * DAY)
+    assert 500 <= found.draft.earned["base/points"] <= 500 * len(MEMBERS)
+    assert found.draft.earned["base/points"] < found.live.earned["base/points"]
+    assert found.draft.spent["points"] < found.live.spent["points"]
+
+
 async def test_a_draft_changes_nothing(database: Database, connection: asyncpg.Connection) -> None:
     async def digests() -> list[str]:
         question = "SELECT md5(string_agg(t::text, '' ORDER BY t)) FROM {} t"

@@ -161,6 +161,17 @@ def test_what_an_amendment_restores_is_charged_again_as_far_as_there_is_room() -
     shop.proves()
 
 
+def test_an_amendment_restores_before_it_gives_more() -> None:
+    shop = open_shop(spree(100, give=rate(), on_refund="prorate"))
+    ada = shop.enrols("ada")
+    ada.buys("1", line(1, 60_00), line(2, 60_00))
+    assert (ada.available, used(shop)) == (100, 100)
+    ada.amends("1", line(1, 20_00), line(2, 200_00))
+    assert used(shop) <= 100
+    assert ada.available == used(shop)
+    shop.proves()
+
+
 @pytest.mark.parametrize(("cap", "grants"), [(1000, 250), (600, 100), (500, 0), (300, 0)])
 def test_the_cap_of_the_version_that_holds_is_that_of_all(cap: int, grants: int) -> None:
     raised = programme(spree(cap), version=2, holds_from=at("2011-02-01 00:00"))
@@ -209,7 +220,7 @@ def _program(budget: int, partial: bool, on_refund: str) -> Program:
     st.lists(
         st.tuples(
             st.sampled_from(["ada", "bob", "eve"]),
-            st.sampled_from(["buys", "returns", "cancels", "engages"]),
+            st.sampled_from(["buys", "returns", "cancels", "engages", "amends"]),
             st.integers(1, 4),
             st.integers(1, 200_00),
         ),
@@ -230,10 +241,15 @@ def test_what_stands_of_a_campaign_never_exceeds_its_budget(
             member.returns(f"{order}", {1: 1})
         elif what == "cancels":
             member.cancels(f"{order}")
+        elif what == "amends":
+            member.amends(f"{order}", line(1, pence), line(2, pence // 2 + 1))
         else:
             member.engages("app.opened")
+        over = any("over_budget" in one.trace for one in shop.store.decisions.values())
         standing = _standing(shop)
-        assert standing == used(shop) <= budget
+        assert used(shop) <= standing
+        assert used(shop) <= budget
+        assert standing == used(shop) or over
     shop.proves()
 
 

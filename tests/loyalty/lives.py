@@ -171,6 +171,7 @@ _MORE: dict[str, Any] = {
     "gifts": (
         Gift("birthday", "birthday", {"points": 200}, ("card",), member_for=Span(days=30)),
         Gift("anniversary", "anniversary", {"points": 100, "status": 60}),
+        Gift("loyal-year", "tier-anniversary", {"points": 70}),
     ),
     "caps": (Cap("points", 4000, "purchase"), Cap("points", 9000, "month")),
     "rewards": {

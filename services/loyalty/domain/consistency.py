@@ -358,11 +358,13 @@ def _gifts(document: Document, names: Names) -> Findings:
         path = ("gifts", name)
         occasion = occasion_of(name, gift)
         if not occasion:
-            remedy = "Add occasion: birthday or occasion: anniversary"
+            remedy = f"Add occasion: {', '.join(_OCCASIONS[:-1])} or {_OCCASIONS[-1]}"
             yield Finding((*path, "occasion"), f"{name!r} does not tell the occasion", remedy)
         elif occasion in given:
             yield Finding(path, f"{given[occasion]!r} is for the same occasion", "Make it one gift")
         given.setdefault(occasion, name)
+        if occasion == "tier-anniversary" and not document.tiers:
+            yield Finding(path, "there are no tiers", "Add tiers, or remove it")
         if occasion == "birthday":
             yield from misplaced(path, ("every",), gift, "a birthday comes each year")
         elif occasion:
@@ -370,9 +372,12 @@ def _gifts(document: Document, names: Names) -> Findings:
         yield from presents((*path, "give"), gift.give, names)
 
 
+_OCCASIONS = ("birthday", "anniversary", "tier-anniversary")
+
+
 def occasion_of(name: str, gift: GiftSection) -> str:
     """The occasion of a gift, empty where neither it nor its name tells."""
-    return gift.occasion or (name if name in ("birthday", "anniversary") else "")
+    return gift.occasion or (name if name in _OCCASIONS else "")
 
 
 def _caps(caps: Sequence[CapSection], names: Names) -> Findings:

@@ -186,6 +186,11 @@ def _occasion(
         return next_yearly(
             local_date(account.enrolled_at, tz), gift.leap_day, gift.years, after, tz
         )
+    if gift.occasion == "tier-anniversary":
+        standing = account.standing
+        if not standing.reaches and not standing.grace_until:  # everybody's level has none
+            return 0
+        return next_yearly(local_date(standing.since, tz), gift.leap_day, gift.years, after, tz)
     return next_yearly(born_on, gift.leap_day, 1, after, tz) if born_on else 0
 
 

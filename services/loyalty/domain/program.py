@@ -378,9 +378,10 @@ class Boosts:
 class Gift:
     """What an occasion gives: points by currency, and rewards.
 
-    ``occasion`` is ``birthday`` or ``anniversary`` (of the enrolment). ``member_for`` is the least
-    membership; ``at_most_once_in`` days between two; ``leap_day`` ``feb_28`` or ``mar_1``;
-    ``settled`` days that a date of birth must have stood before its gift.
+    ``occasion`` is ``birthday``, ``anniversary`` (of the enrolment) or ``tier-anniversary`` (of the
+    level held). ``member_for`` is the least membership; ``at_most_once_in`` days between two;
+    ``leap_day`` ``feb_28`` or ``mar_1``; ``settled`` days that a date of birth must have stood
+    before its gift.
     """
 
     id: str

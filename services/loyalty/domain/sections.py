@@ -445,8 +445,9 @@ class BoostsSection(Section):
 class GiftSection(Section):
     """What an occasion of a member gives."""
 
-    occasion: Literal["birthday", "anniversary"] | None = _key(
-        "The occasion; the gift's own name where that is one. The anniversary is the enrolment's.",
+    occasion: Literal["birthday", "anniversary", "tier-anniversary"] | None = _key(
+        "The occasion; the gift's own name where that is one. The anniversary is the enrolment's; "
+        "the tier's is of the day since which a level above the first is held without a break.",
         "birthday",
     )
     give: OneOrMore[Present] = _must(
@@ -465,7 +466,7 @@ class GiftSection(Section):
         "30 days",
     )
     every: Years | None = _key(
-        "With `anniversary`: how many years apart; each year where it is left out.", "5 years"
+        "With an anniversary: how many years apart; each year where it is left out.", "5 years"
     )
 
 

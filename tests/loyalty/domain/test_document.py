@@ -471,6 +471,7 @@ gifts: {birthday: {give: [1 points]}}
         ("refund_without_purchase: {then: pay}", "refund_without_purchase.then"),
         ("spend: {basis: {tax: maybe}}", "spend.basis.tax"),
         ("spend: {exclude: {store: a}}", "spend.exclude.store"),
+        ("gifts: {tier-anniversary: {give: 5 points}}", "gifts.tier-anniversary"),
     ],
 )  # fmt: skip
 def test_other_sections_that_do_not_fit_together_are_refused(section: str, wrong: str) -> None:

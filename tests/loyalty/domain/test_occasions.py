@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 
 from services.loyalty.application.store import ProfilePatch
 from services.loyalty.domain.activity import Enrolled, ProfileUpdated, StatusChanged
 from services.loyalty.domain.program import Expiry, Gift, Span
-from tests.loyalty.domain.shop import Member, Shop, at, base, points, programme
+from tests.loyalty.domain.shop import Member, Shop, at, base, both, points, programme, tiers
 
 CAKE = Gift("cake", "birthday", {"points": 200}, ("card",))
 
@@ -156,3 +157,42 @@ def test_an_erased_member_has_no_birthday_any_more() -> None:
     assert ada.ticks() == []
     assert ada.shop.store.accounts["ada"].due_at is None
     ada.shop.proves()
+
+
+LOYAL = Gift("loyal", "tier-anniversary", {"points": 70})
+
+
+def climbed(**terms: Any) -> Member:
+    """Silver since 2011-02-10, for as long as the tiers say."""
+    ladder = programme(both(), tiers(**terms), gifts=(LOYAL,))
+    ada = Shop(ladder).enrols("ada", "2011-01-01")
+    ada.buys("o1", 1000_00, at="2011-02-10")
+    return ada
+
+
+def test_a_tier_anniversary_counts_from_the_day_since_which_the_level_is_held() -> None:
+    ada = climbed(kept=Span(months=30))
+    ada.shop.waits_until("2012-02-09 23:59")
+    assert gifts_of(ada) == []
+    ada.shop.waits_until("2013-03-01")
+    assert gifts_of(ada) == ["2012-02-10", "2013-02-10"]
+    ada.buys("o2", 5000_00, at="2013-04-05")  # gold is another level
+    ada.shop.waits_until("2014-04-04")
+    assert gifts_of(ada) == ["2012-02-10", "2013-02-10"]
+    ada.shop.waits_until("2014-04-06")
+    assert gifts_of(ada)[2:] == ["2014-04-04"]  # midnight in London is the evening before in UTC
+    ada.shop.proves()
+
+
+def test_everybodys_level_has_no_anniversary_and_a_fall_ends_the_count() -> None:
+    ada = climbed(kept=Span(months=11))
+    bob = ada.shop.enrols("bob", "2011-01-01")
+    ada.shop.waits_until("2013-01-01")
+    assert (ada.tier, gifts_of(ada), gifts_of(bob)) == ("basic", [], [])
+
+
+def test_a_level_that_ends_at_the_midnight_of_its_anniversary_has_none() -> None:
+    ada = climbed(kept=Span(days=364))
+    assert ada.account.standing.reaches[0].until == at("2012-02-10 00:00")
+    ada.shop.waits_until("2012-02-12")
+    assert gifts_of(ada) == []

@@ -115,6 +115,29 @@ async def test_fifty_members_and_a_worker_race_for_the_only_one(
     await prove(pool, database)
 
 
+async def test_holds_race_for_the_only_one_and_a_voided_hold_gives_it_back(
+    shop: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
+) -> None:
+    members = [str(number) for number in range(12)]
+    await enrol(shop, clock, members)
+
+    async def post(path: str, key: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        return await shop.post(f"/v1/members/{path}", json=body, headers={"Idempotency-Key": key})
+
+    asked = [post(f"{member}/holds", "h", {"reward": "mug"}) for member in members]
+    answers = await asyncio.gather(*asked)
+    assert Counter(answer.json().get("code", "") for answer in answers) == {"": 1, "sold_out": 11}
+    [won] = [answer.json() for answer in answers if answer.is_success]
+    hold = won["hold"]["hold"]
+    voided = await post(f"{won['member_id']}/holds/{hold}/void", "v")
+    assert voided.json()["hold"]["state"] == "voided"
+    assert (await redeem(shop, "mug", "k", members[0])).status_code == 201
+    async with pool.acquire() as connection:
+        counters = [tuple(row) for row in await connection.fetch("SELECT * FROM counter")]
+    assert counters == [("stock:mug", 1, 1)]
+    await prove(pool, database)
+
+
 async def test_two_workers_and_http_spend_a_budget_to_the_last_point(
     shop: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
 ) -> None:

@@ -75,7 +75,7 @@ async def test_checking_publishes_nothing(client: httpx.AsyncClient) -> None:
         "holds_from": "2011-02-01T00:00:00Z",
         "currencies": ["points", "status"],
         "levels": ["basic", "silver", "gold"],
-        "rules": ["base", "review", "welcome"],
+        "rules": ["base", "review", "welcome", "friends"],
         "rewards": ["five-off", "mug", "golden-pen", "birthday-cake"],
         "warnings": [],
     }

@@ -18,6 +18,7 @@ import services.demo.data
 from services.commands.running import stop_on_signals
 from services.commands.wiring import start_logging
 from services.demo.acts import forge_an_entry, kill_a_worker
+from services.demo.backoffice import read_the_books, run_a_draft, show_backoffice
 from services.demo.orders import Sale, Tally, read_sales
 from services.demo.playing import play
 from services.demo.script import acts
@@ -71,6 +72,10 @@ async def _perform(
     async with staged(settings, sales[0].at, port=port) as stage:
         summary = await _played(stage, sales, tally, console)
         show(console, summary)
+        drafted = await run_a_draft(stage, summary.played_from, summary.played_to)
+        books = await read_the_books(stage)
+        summary.backoffice = {"draft": drafted.plain(), "rollforward": books.plain()}
+        show_backoffice(console, drafted, books)
         killed = await kill_a_worker(stage)
         forged = await forge_an_entry(stage)
         summary.acts = {
@@ -85,7 +90,7 @@ async def _perform(
             serving.set()
             await show_service(console, stage)
             await stop.wait()
-    good = summary.verified["sound"] and killed.passed and forged.passed
+    good = summary.verified["sound"] and books.foots and killed.passed and forged.passed
     return 0 if good else BOOKS.code
 
 

@@ -84,6 +84,7 @@ class Summary:
     activities_per_s: float
     total_s: float = 0.0
     verified: dict[str, Any] = field(default_factory=dict)
+    backoffice: dict[str, Any] = field(default_factory=dict)
     acts: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:

@@ -170,3 +170,14 @@ def test_a_file_that_does_not_fit_is_named_with_its_line(tmp_path: Path, below: 
     assert ran.returncode == 2
     assert ran.stderr.startswith(f"loyalty: {tmp_path}/bad.csv: line 1: the header lacks ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_a_draft_is_run_over_the_play_and_the_roll_forward_foots(told: dict[str, Any]) -> None:
+    draft, books = told["backoffice"]["draft"], told["backoffice"]["rollforward"]
+    assert draft["activities"] > 0
+    assert draft["left_out"] == 0
+    assert draft["earned"]["live"] != draft["earned"]["draft"]
+    assert books["foots"]
+    closing = {name: bucket["closing"] for name, bucket in books["currencies"]["points"].items()}
+    assert sum(closing.values()) == 0
+    assert closing["available"] > 0

@@ -139,6 +139,10 @@ async def _decide(
     incoming = _incoming(request, now)
     reads = await due_facts(session, programs, now, loaded, [incoming])
     reads.counters.update(used)
+    named = counters.offered(programs.at(now), request.body, None)
+    if further := [key for key in named if key not in reads.counters]:
+        # what only the programme knows by its name, such as a reward's successor
+        reads.counters.update(await session.load_counters(further))
     batch = Batch(programs, now, {loaded.member: loaded}, reads)
     outcome = batch.decide(incoming)
     if batch.account(loaded.member).status == "stuck":

@@ -15,10 +15,16 @@ from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.activity import (
     Activity,
+    Amended,
     AnyBody,
+    Cancelled,
+    ClaimedPurchase,
+    ClaimReturned,
+    Delivered,
     ReferralCancelled,
     ReferralQualified,
     ReferralSettled,
+    Refunded,
     TransferReceived,
     TransferReturned,
     decode_body,
@@ -33,7 +39,17 @@ VOIDED = "loyalty.voided.v1"
 """Type of the event that takes back what a lost incarnation said of a member."""
 
 Travelling = (
-    TransferReceived | TransferReturned | ReferralQualified | ReferralCancelled | ReferralSettled
+    TransferReceived
+    | TransferReturned
+    | ReferralQualified
+    | ReferralCancelled
+    | ReferralSettled
+    | ClaimedPurchase
+    | ClaimReturned
+    | Delivered
+    | Amended
+    | Cancelled
+    | Refunded
 )
 """Bodies that one account may send to another; any other on that topic is none of ours."""
 

@@ -349,6 +349,16 @@ PUBLISHED: dict[str, Published] = {
         },
         {"badge": "explorer", "by": "all-rooms"},
     ),
+    "loyalty.receipt.claimed.v1": Published(
+        "A member claimed what a guest had bought; the subject is the receipt number.",
+        {"claim": _text("Id of the claim.")},
+        {"claim": "cl-1c9be0a3427fd5e8801a"},
+    ),
+    "loyalty.receipt.returned.v1": Published(
+        "The account that had claimed a receipt refused the purchase; the claim is undone.",
+        {"reason": REASON},
+        {"reason": "account_closed"},
+    ),
     "loyalty.referral.made.v1": Published(
         "A new member named who had told of the programme, by a code.", {}, {}
     ),

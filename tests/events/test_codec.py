@@ -22,6 +22,11 @@ from services.loyalty.application.refusal import CODES, Unacceptable
 from services.loyalty.domain.activity import (
     Adjusted,
     AnyBody,
+    Cancelled,
+    ClaimedPurchase,
+    ClaimReturned,
+    Line,
+    Purchased,
     ReferralCancelled,
     ReferralQualified,
     ReferralSettled,
@@ -103,6 +108,11 @@ def test_a_member_is_told_from_which_seq_on_a_lost_incarnation_is_void() -> None
         ReferralQualified("friend:17850/536365", "referral", {"points": 300}),
         ReferralCancelled("friend:17850/536365"),
         ReferralSettled("friend:17850/536365"),
+        ClaimedPurchase(
+            "1", "R-1", "13047", Purchased("1", "GBP", [Line(1, "A", 1, 5)], guest=True)
+        ),
+        ClaimReturned("1", "13047", "account_closed"),
+        Cancelled("1"),
     ],
 )
 def test_a_derived_message_is_read_as_it_was_written(body: AnyBody) -> None:

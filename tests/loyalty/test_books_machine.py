@@ -18,6 +18,7 @@ from services.loyalty.domain.activity import (
     Enrolled,
     Line,
     ProfileUpdated,
+    PurchaseClaimed,
     Purchased,
 )
 from services.loyalty.domain.calendar import DAY, Instant
@@ -163,6 +164,16 @@ class Lives(RuleBasedStateMachine):
             naming: AnyBody = Enrolled(referred_by=code) if enrols else Engaged(MADE, about=code)
             self.shop.records(self.shop.incoming(member, naming, self.shop.clock.at))
             self.happens(member, body, when)
+
+    @rule(body=purchases(), back=returns, when=whens, claims=st.lists(members, max_size=2))
+    def a_guest_buys(self, body: Purchased, back: Returns, when: When, claims: list[str]) -> None:
+        """Something may come back, and whoever claims it first has it."""
+        receipt = f"receipt-{len(self.shop.store.accounts)}"
+        self.happens(receipt, msgspec.structs.replace(body, guest=True), when)
+        for member in claims:
+            claim = PurchaseClaimed("c", receipt, member)
+            self.shop.records(self.shop.incoming(receipt, claim, self.shop.clock.at))
+        self.happens(receipt, msgspec.structs.replace(back, order=body.order), when)
 
     @rule(days=st.sampled_from([0.5, 1, 3, 20, 60]))
     def time_passes(self, days: float) -> None:

@@ -29,11 +29,13 @@ from services.loyalty.domain.activity import (
     Activity,
     Amended,
     AnyBody,
+    ClaimedPurchase,
     Engaged,
     Enrolled,
     HoldCaptured,
     HoldVoided,
     Lapsed,
+    PurchaseClaimed,
     Purchased,
     RedemptionRequested,
     ReferralQualified,
@@ -65,7 +67,7 @@ from services.loyalty.domain.refusal import purchase_of
 
 log = logging.getLogger(__name__)
 
-_EARNING = (Purchased, Amended, Engaged, Enrolled)
+_EARNING = (Purchased, ClaimedPurchase, Amended, Engaged, Enrolled)
 """Bodies that rules look at."""
 
 
@@ -252,6 +254,8 @@ class Batch:
         program = self._programs.at(min(occurred_at, self._now))
         if facts is None:
             facts = self._facts(desk, program, activity.body, occurred_at)
+        if isinstance(activity.body, PurchaseClaimed):
+            facts = structs.replace(facts, waiting=self._waiting(desk))
         if self._reads.codes or self._reads.referrers:
             facts = self._with_referral(desk, activity.body, facts)
         activity = _not_before(activity, desk.account)
@@ -327,6 +331,11 @@ class Batch:
         caps, used = self._caps, self._reads.counters
         keys = counters.offered(program, body, receipt)
         return {key: max(0, caps[key] - used[key]) for key in keys}
+
+    def _waiting(self, desk: _Desk) -> list[tuple[AnyBody, Instant]]:
+        """What waits at an account, in the order in which it came."""
+        waiting = sorted(held.seq for held in desk.account.waiting)
+        return [self._reads.parked[desk.loaded.member, seq] for seq in waiting]
 
     def _with_referral(self, desk: _Desk, body: AnyBody, facts: Facts) -> Facts:
         """The facts with whom a code of the activity names, and a code for who has none yet."""
@@ -474,7 +483,7 @@ def _not_before(activity: Activity, account: Account) -> Activity:
 
 def _releases(body: AnyBody) -> str | None:
     """What parked activities await that this one brings."""
-    if isinstance(body, Purchased | ReferralQualified):
+    if isinstance(body, Purchased | ClaimedPurchase | ReferralQualified):
         return purchase_of(body.order)
     if isinstance(body, Enrolled):
         return "enrolment"
@@ -528,7 +537,7 @@ def _late_keys(
     if isinstance(body, RedemptionRequested):
         reward = program.rewards.get(body.reward)
         return [] if reward is None or reward.limit is None else [redemption_key(reward, day)]
-    if not isinstance(body, Purchased | Amended | Engaged | ReferralQualified):
+    if not isinstance(body, Purchased | ClaimedPurchase | Amended | Engaged | ReferralQualified):
         return []
     keys = [
         limit_key(rule.id, rule.limit, day)

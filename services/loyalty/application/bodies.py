@@ -63,6 +63,7 @@ def _purchase(data: wire.PurchaseCompleted, at: Instant) -> Composed:
         data.channel,
         data.store,
         data.payment_method,
+        data.guest,
     ), None
 
 

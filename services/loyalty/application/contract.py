@@ -122,6 +122,13 @@ class PurchaseCompleted(Member, frozen=True):
     channel: Channel = ""
     store: Annotated[str, _text("The shop, brand site or branch.")] = ""
     payment_method: Annotated[str, _text("How it was paid: `card`, `invoice` …")] = ""
+    guest: Annotated[
+        bool,
+        Meta(
+            description="Bought by a guest: `member_id` is the receipt number, one for each order,"
+            " by which a member may claim it. What comes back of it names the same number."
+        ),
+    ] = False
 
 
 class PurchaseDelivered(Member, frozen=True):

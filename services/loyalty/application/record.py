@@ -36,6 +36,7 @@ from services.loyalty.domain.activity import (
     Enrolled,
     HoldCaptured,
     HoldVoided,
+    PurchaseClaimed,
     Purchased,
     Reinstated,
     Tick,
@@ -339,7 +340,7 @@ _REQUESTS = frozenset({HoldCaptured, HoldVoided, Reinstated})
 
 def needs_rows(body: AnyBody) -> bool:
     """Whether a request reads rows beside its account even where nothing is due."""
-    return type(body) in _REQUESTS
+    return type(body) in _REQUESTS or isinstance(body, PurchaseClaimed)
 
 
 async def _for_requests(

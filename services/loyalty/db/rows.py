@@ -210,7 +210,8 @@ def _outbox(outbox: list[Row], member: str, decision: Decision) -> None:
     for derived in decision.derived:
         kind = kind_of(derived.body)
         text = _small(member, kind, encode_body(derived.body))
-        outbox.append((member, seq, n, recorded_at, at, kind, derived.target, text))
+        since = _moment(derived.occurred_at) if derived.occurred_at else at
+        outbox.append((member, seq, n, recorded_at, since, kind, derived.target, text))
         n += 1
 
 

@@ -185,6 +185,15 @@ class Referral(msgspec.Struct, frozen=True, gc=False, array_like=True):
     settled: bool = False
 
 
+class Guest(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Of a receipt number: the member who claimed what was bought, empty where a claim was undone,
+    and whether anything that came later has gone there too.
+    """
+
+    claimed_by: str = ""
+    forwarded: bool = False
+
+
 class StampSource(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What earned a stamp. Of an order (else empty): the least spend that must be kept of its
     ``lines`` (indexes in its receipt; empty for all), 0 where any will do.
@@ -275,6 +284,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         referral: who brought the member, and what became of it.
         idle: per currency that expires by inactivity, until when its points live.
         holds: open holds, in the order in which they were made.
+        guest: for an account that is a receipt number, who claimed it.
     """
 
     status: str = "unenrolled"
@@ -300,6 +310,12 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     referral: Referral | None = None
     idle: dict[str, Idle] = {}
     holds: list[Hold] = []
+    guest: Guest | None = None
+
+    @property
+    def is_receipt(self) -> bool:
+        """Whether it stands for a receipt number, under which a guest bought, and no member."""
+        return self.guest is not None or any(held.awaits == "claim" for held in self.waiting)
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

@@ -80,7 +80,7 @@ class Line(msgspec.Struct, frozen=True, gc=False, array_like=True):
 class Purchased(Body, frozen=True, gc=False, tag="purchase"):
     """A completed order. ``discount`` is order-wide and is shared by the lines in proportion to
     what each cost; ``prepaid`` is the part paid by points, vouchers or gift cards; ``shipping`` is
-    outside the lines.
+    outside the lines. Of a ``guest`` the account is a receipt number.
     """
 
     order: str
@@ -92,6 +92,7 @@ class Purchased(Body, frozen=True, gc=False, tag="purchase"):
     channel: str = ""
     store: str = ""
     payment: str = ""
+    guest: bool = False
 
 
 class Delivered(Body, frozen=True, gc=False, tag="delivery"):
@@ -332,6 +333,31 @@ class ReferralSettled(Body, frozen=True, gc=False, tag="referral_settled"):
     order: str
 
 
+class PurchaseClaimed(Body, frozen=True, gc=False, tag="claim"):
+    """The member ``by`` claims what a guest bought under this ``receipt`` number, the account's."""
+
+    claim: str
+    receipt: str
+    by: str
+
+
+class ClaimedPurchase(Body, frozen=True, gc=False, tag="claimed"):
+    """Derived: a guest's purchase becomes that of the member who claimed it, ``by``."""
+
+    order: str
+    receipt: str
+    by: str
+    purchase: Purchased
+
+
+class ClaimReturned(Body, frozen=True, gc=False, tag="claim_back"):
+    """Derived: the account of the member ``by`` refused the purchase."""
+
+    order: str
+    by: str
+    reason: str = ""
+
+
 MOMENTS = (
     "activation",
     "hold_end",
@@ -376,6 +402,9 @@ AnyBody: TypeAlias = (
     | HoldVoided
     | Extended
     | Reinstated
+    | PurchaseClaimed
+    | ClaimedPurchase
+    | ClaimReturned
 )
 
 

@@ -90,6 +90,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         stamps=tuple(_stamps(name, card, document) for name, card in document.stamps.items()),
         badges={name: Badge(name, one.names) for name, one in document.badges.items()},
         returns=document.returns.within,
+        claim_within=document.guest_purchases.claim_within,
         referrals=tuple(
             _referring(name, rule, zone)
             for name, rule in document.earn.items()

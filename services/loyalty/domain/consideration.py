@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import floor, lcm
 from typing import NamedTuple, TypeAlias
 
-from services.loyalty.domain.activity import Amended, AnyBody, Line, Purchased
+from services.loyalty.domain.activity import Amended, AnyBody, ClaimedPurchase, Line, Purchased
 from services.loyalty.domain.approved import Approvals
 from services.loyalty.domain.basket import discounted
 from services.loyalty.domain.calendar import Instant
@@ -299,6 +299,8 @@ class Consideration:
 
 def _price_of(body: AnyBody | None) -> tuple[int, str]:
     """The price of a purchase and its money; no money where there is no purchase."""
+    if isinstance(body, ClaimedPurchase):
+        body = body.purchase
     if not isinstance(body, Purchased):
         return 0, ""
     return transaction_price(body.lines, body.discount, body.prepaid), body.currency

@@ -14,6 +14,7 @@ from services.loyalty.domain.activity import (
     Amended,
     AnyBody,
     Cancelled,
+    ClaimedPurchase,
     Engaged,
     Enrolled,
     HoldRequested,
@@ -35,7 +36,7 @@ def offered(program: Program, body: AnyBody, receipt: Receipt | None) -> Sequenc
 def _looked_at(program: Program, body: AnyBody) -> Sequence[str]:
     by_event = program.counters_by_event
     match body:
-        case Purchased():
+        case Purchased() | ClaimedPurchase():
             return by_event.get("purchase", ())
         case Engaged(of=of):
             return (*by_event.get(f"engagement:{of}", ()), *by_event.get("engagement:", ()))

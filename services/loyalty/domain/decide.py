@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any
 
 from services.loyalty.domain import (
+    guests,
     holds,
     idle,
     longevity,
@@ -29,6 +30,8 @@ from services.loyalty.domain.activity import (
     Amended,
     AnyBody,
     Cancelled,
+    ClaimedPurchase,
+    ClaimReturned,
     Delivered,
     Engaged,
     Enrolled,
@@ -38,6 +41,7 @@ from services.loyalty.domain.activity import (
     HoldVoided,
     Lapsed,
     ProfileUpdated,
+    PurchaseClaimed,
     Purchased,
     RedemptionRequested,
     ReferralCancelled,
@@ -62,7 +66,7 @@ from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
-from services.loyalty.domain.periods import after_span, ended_before
+from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.refusal import Park, Refusal
 from services.loyalty.domain.spending import send_back
@@ -102,12 +106,13 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         if min(occurred_at, activity.recorded_at) < program.holds_from:
             raise Refusal("before_program")
         if what == PARK:
-            raise Park(reason, f"awaits_{reason}")
-        if what != DECIDE:
+            guests.wait_or_forward(draft, body, reason)
+        elif what != DECIDE:
             raise Refusal(reason)
-        if program.successors:
-            tiers.succeed(draft)
-        _DECIDERS[type(body)](draft, body)
+        else:
+            if program.successors:
+                tiers.succeed(draft)
+            _DECIDERS[type(body)](draft, body)
     except Refusal as refusal:
         return _refused(program, account, activity, facts, refusal)
     except Park as park:
@@ -139,6 +144,8 @@ def _refused(
         _stop_waiting(draft, activity.body.seq)
     if isinstance(body, TransferReceived):
         send_back(draft, body, refusal.code)
+    elif isinstance(body, ClaimedPurchase):
+        guests.send_back(draft, body, refusal.code)
     draft.trace = {"refused": refusal.code, **refusal.details}
     draft.announce(
         "loyalty.activity.refused.v1",
@@ -157,8 +164,10 @@ def _parked(
     draft = Draft(
         program, account, activity, facts, occurred_at=activity.occurred_at, effective_at=at
     )
-    lapses_at = NEVER if park.awaits == "tick" else after_span(at, program.wait, draft.tz)
+    lapses_at = NEVER if park.awaits == "tick" else guests.lapses_at(draft, park.awaits)
     others = [waiting for waiting in account.waiting if waiting.seq != resumed]
+    if park.awaits == guests.CLAIM:  # what came back before it waits as long
+        others = [Waiting(w.seq, w.awaits, max(w.lapses_at, lapses_at)) for w in others]
     draft.waiting = [*others, Waiting(resumed or draft.seq, park.awaits, lapses_at)]
     draft.trace = {"parked": park.reason, "awaits": park.awaits}
     draft.announce(
@@ -209,9 +218,12 @@ def _engagement(draft: Draft, body: Engaged) -> None:
 def _lapsed(draft: Draft, body: Lapsed) -> None:
     parked = draft.facts.parked
     assert parked is not None
-    enrols = any(held.seq == body.seq and held.awaits == "enrolment" for held in draft.waiting)
-    reason = "awaits_enrolment" if enrols else "awaits_purchase"
+    awaited = next(held.awaits for held in draft.waiting if held.seq == body.seq)
+    reason = f"awaits_{awaited}" if awaited in ("enrolment", "claim") else "awaits_purchase"
     _stop_waiting(draft, body.seq)
+    if draft.guest is not None and draft.guest.claimed_by:
+        draft.trace = {"claimed": True}  # it has gone where it belongs, and can come back no more
+        return
     if isinstance(parked, TransferReceived):
         send_back(draft, parked, "lapsed")
     draft.trace = {"lapsed": kind_of(parked), "reason": reason}
@@ -227,10 +239,11 @@ def _resumed(draft: Draft, body: Resumed) -> None:
     _stop_waiting(draft, body.seq)
     what, reason = verdict(draft.account.status, kind_of(parked))
     if what == PARK:
-        raise Park(reason, f"awaits_{reason}")
-    if what != DECIDE:
+        guests.wait_or_forward(draft, parked, reason)
+    elif what != DECIDE:
         raise Refusal(reason)
-    _DECIDERS[type(parked)](draft, parked)
+    else:
+        _DECIDERS[type(parked)](draft, parked)
 
 
 def _stop_waiting(draft: Draft, seq: int) -> None:
@@ -280,4 +293,7 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     HoldVoided: holds.void,
     Extended: longevity.extension,
     Reinstated: longevity.reinstatement,
+    PurchaseClaimed: guests.claim,
+    ClaimedPurchase: guests.claimed,
+    ClaimReturned: guests.returned,
 }

@@ -84,6 +84,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         member: the member's id, where rules of the programme leave members out by it.
         allowances: by shared counter, what is left of it for this activity.
         referrer: whom the referral code that the activity carries names, if anybody.
+        waiting: for a claim, what waits at the receipt and when each had occurred, in order.
         code: a referral code drawn for the member, who has none yet.
         hold: how the hold ended that the activity names, if it is open no more.
     """
@@ -98,6 +99,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     member: str = ""
     allowances: dict[str, int] = {}
     referrer: Referrer | None = None
+    waiting: list[tuple[AnyBody, Instant]] = []
     code: str = ""
     hold: EndedHold | None = None
 
@@ -113,10 +115,13 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class Derived(msgspec.Struct, frozen=True, gc=False):
-    """What concerns another member: a body that will reach ``target`` over ``loyalty.derived``."""
+    """What concerns another member: a body that will reach ``target`` over ``loyalty.derived``, as
+    of when it occurred, by default as of now.
+    """
 
     target: str
     body: AnyBody
+    occurred_at: Instant = 0
 
 
 class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):

@@ -51,6 +51,7 @@ class Draft:
         "facts",
         "gifts",
         "grants",
+        "guest",
         "history",
         "holds",
         "holds_kept",
@@ -122,6 +123,7 @@ class Draft:
         self.referral = account.referral
         self.idle = account.idle
         self.holds = account.holds
+        self.guest = account.guest
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -404,6 +406,7 @@ class Draft:
             self.referral,
             self.idle,
             self.holds,
+            self.guest,
         )
         return Decision(
             activity=activity,

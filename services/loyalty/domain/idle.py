@@ -13,7 +13,15 @@ from msgspec import structs
 
 from services.loyalty.domain import lots, refunds
 from services.loyalty.domain.account import Idle
-from services.loyalty.domain.activity import AnyBody, Engaged, Enrolled, Purchased, Resumed, kind_of
+from services.loyalty.domain.activity import (
+    AnyBody,
+    ClaimedPurchase,
+    Engaged,
+    Enrolled,
+    Purchased,
+    Resumed,
+    kind_of,
+)
 from services.loyalty.domain.calendar import IDLE, Instant
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import idle_at
@@ -36,6 +44,8 @@ def follow(draft: Draft) -> None:
     body = draft.activity.body
     if isinstance(body, Resumed) and draft.facts.parked is not None:
         body = draft.facts.parked
+    if isinstance(body, ClaimedPurchase):
+        body = body.purchase
     for currency in draft.program.idle:
         if _moves(draft, currency, body):
             _move(draft, held, currency, body)

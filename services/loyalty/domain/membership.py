@@ -22,6 +22,8 @@ from services.loyalty.domain.status import ENDED
 def enrolment(draft: Draft, body: Enrolled) -> None:
     if draft.account.enrolled_at:
         raise Refusal("already_enrolled")
+    if draft.account.is_receipt:
+        raise Refusal("not_a_member")
     draft.status = "active"
     draft.enrolled_at = draft.effective_at
     draft.zone = body.zone or draft.zone

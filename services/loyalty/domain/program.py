@@ -559,6 +559,7 @@ class Program:
     occasions give.
     ``rejudges`` says that standings are looked at anew when it
     begins to hold, because it changes the tiers of the version before.
+    ``claim_within`` is how long a guest's purchase may be claimed.
     """
 
     name: str
@@ -587,6 +588,7 @@ class Program:
     referrals: tuple[Referring, ...] = ()
     holds: Holds = Holds()
     spend_points: SpendPoints | None = None
+    claim_within: Span = Span(days=60)
     capped: frozenset[str] = field(init=False)
     rejudges: bool = False
     holds_out: bool = field(init=False)

@@ -524,6 +524,14 @@ class ReturnsSection(Section):
     )
 
 
+class GuestPurchasesSection(Section):
+    """What guests bought, and members claim with the receipt number."""
+
+    claim_within: SomeDuration = _key(
+        "How long after a guest's purchase reached us a member may claim it.", default="60 days"
+    )
+
+
 class CapSection(Section):
     """A cap over all rules, as in `points: 10000, per: purchase`."""
 
@@ -679,6 +687,9 @@ class Document(Section):
     )
     refund_without_purchase: RefundWithoutPurchaseSection = _key(
         "Refunds before their purchase.", {"wait": "30 days"}, default={}
+    )
+    guest_purchases: GuestPurchasesSection = _key(
+        "Purchases of guests.", {"claim_within": "60 days"}, default={}
     )
     returns: ReturnsSection = _key(
         "The window in which returns are to be expected.", {"within": "30 days"}, default={}

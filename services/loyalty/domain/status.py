@@ -34,11 +34,14 @@ KINDS = (
     "void",
     "extension",
     "reinstatement",
+    "claim",
+    "claimed",
+    "claim_back",
 )
 """Kinds of activity, as the journal names them."""
 
 _OWN = dict.fromkeys(
-    ("tick", "resumed", "lapsed", "stuck", "unstuck", "transfer_back"), (DECIDE, "")
+    ("tick", "resumed", "lapsed", "stuck", "unstuck", "transfer_back", "claim_back"), (DECIDE, "")
 )
 """What the service itself has begun is always carried to its end: a transfer must find its way
 back.
@@ -69,10 +72,13 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         void=(REFUSE, "not_enrolled"),
         extension=(REFUSE, "not_enrolled"),
         reinstatement=(REFUSE, "not_enrolled"),
+        claim=(DECIDE, ""),
+        claimed=(REFUSE, "not_enrolled"),
     ),
-    "active": _line((DECIDE, "")),
+    "active": _line((DECIDE, ""), claim=(REFUSE, "not_a_receipt")),
     "suspended": _line(
         (DECIDE, ""),
+        claim=(REFUSE, "not_a_receipt"),
         redemption=(REFUSE, "account_suspended"),
         transfer=(REFUSE, "account_suspended"),
         hold=(REFUSE, "account_suspended"),
@@ -92,6 +98,8 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         extension=(REFUSE, "account_stuck"),
         reinstatement=(REFUSE, "account_stuck"),
         transfer_back=(PARK, "tick"),
+        claim=(REFUSE, "account_stuck"),
+        claim_back=(PARK, "tick"),
     ),
 }
 """Per status and kind: decide, park (and what is awaited) or refuse (and the reason).

@@ -188,6 +188,13 @@ BUDGETS: Example = {
         }
     ],
 }
+CLAIM_REQUEST: Example = {"receipt": "R-7K2M9QXB4T1D"}
+CLAIM: Example = {
+    "claim": "cl-1c9be0a3427fd5e8801a",
+    "member_id": "17850",
+    "receipt": "R-7K2M9QXB4T1D",
+    "claimed_at": _AS_OF,
+}
 REFERRAL: Example = {
     "member_id": "17850",
     "as_of": _AS_OF,

@@ -71,6 +71,12 @@ KINDS: dict[str, Kind] = {
     ),
     "end_is_past": Kind(422, "The end is past", "Choose an end that is still to come."),
     "no_manual_tier": Kind(409, "No tier was given by hand", "There is nothing to end."),
+    "unknown_receipt": Kind(404, "No such receipt", "Check the number; it may not be known yet."),
+    "already_claimed": Kind(
+        409, "The receipt is claimed", "A receipt is claimed once, by whoever comes first."
+    ),
+    "claim_too_late": Kind(409, "The time to claim is over", "Nothing more can be done with it."),
+    "not_a_receipt": Kind(409, "The number is a member's", "Send the number of a guest's receipt."),
     "transfer_to_self": Kind(422, "A transfer needs two members", "Name another member."),
     "nothing_to_adjust": Kind(422, "Nothing to adjust", "Grant or take at least one point."),
     "nothing_to_transfer": Kind(422, "Nothing to transfer", "Transfer at least one point."),

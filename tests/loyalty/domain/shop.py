@@ -35,6 +35,7 @@ from services.loyalty.domain.activity import (
     Amended,
     AnyBody,
     Cancelled,
+    ClaimedPurchase,
     Delivered,
     Engaged,
     Enrolled,
@@ -250,7 +251,12 @@ class Shop:
             row = self.store.outbox[self._delivered]
             self._delivered += 1
             if row[6] is not None:
-                self.records(self.incoming(row[6], decode_body(row[7]), self.clock.at))
+                body = decode_body(row[7])
+                travels = isinstance(
+                    body, ClaimedPurchase | Refunded | Cancelled | Delivered | Amended
+                )
+                at = from_datetime(row[4]) if travels else self.clock.at
+                self.records(self.incoming(row[6], body, at))
 
     @contextmanager
     def ticks_failing(self) -> Iterator[None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from fractions import Fraction
 
-from services.loyalty.domain.activity import Purchased, Resumed, decode_body
+from services.loyalty.domain.activity import Purchased, decode_body
 from services.loyalty.domain.approved import Approvals
 from services.loyalty.domain.calendar import from_datetime
 from services.loyalty.domain.consideration import (
@@ -14,6 +14,7 @@ from services.loyalty.domain.consideration import (
     Consideration,
     Found,
     Row,
+    decided_body,
     transaction_price,
 )
 from services.loyalty.domain.receipt import Receipt, decode_receipt
@@ -31,8 +32,8 @@ def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
     made: dict[tuple[str, int], Row] = {}
     chains: defaultdict[Order, list[tuple[Row, Receipt]]] = defaultdict(list)
     for (member, seq), row in shop.store.journal.items():
-        facts, body = _facts(row[15]), decode_body(row[14])
-        decided = facts.parked if isinstance(body, Resumed) else body
+        facts = _facts(row[15])
+        decided = decided_body(decode_body(row[14]), facts)
         each = Row(seq, 1, row[2], row[5], from_datetime(row[9]), decided)
         if facts.receipt is not None:
             chains[member, facts.receipt.order].append((each, facts.receipt))
@@ -76,8 +77,7 @@ def _prices(shop: Shop) -> dict[Order, int]:
     """The first price of every order."""
     prices: dict[Order, int] = {}
     for (member, _), row in shop.store.journal.items():
-        body = decode_body(row[14])
-        decided = _facts(row[15]).parked if isinstance(body, Resumed) else body
+        decided = decided_body(decode_body(row[14]), _facts(row[15]))
         if isinstance(decided, Purchased) and row[3] == "accepted":
             price = transaction_price(decided.lines, decided.discount, decided.prepaid)
             prices.setdefault((member, decided.order), price)

@@ -105,7 +105,7 @@ _CHAINS = f"WITH {_LAST} SELECT count(*), coalesce(sum(seq), 0)::bigint FROM las
 _ISSUED = f"""
     WITH {_SEEN}
     SELECT c.member_id, c.seq, c.section, c.kind, c.program_version, c.effective_at,
-        CASE WHEN c.kind = 'purchase' THEN c.body END,
+        CASE WHEN c.kind IN ('purchase', 'claimed', 'resumed') THEN c.body END,
         CASE WHEN c.kind = 'resumed' THEN c.facts END,
         l.kind, l.currency, l.points, l.from_bucket, l.to_bucket, l.lot_from, l.lot_to, l.cause,
         l.order_id

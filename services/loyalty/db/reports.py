@@ -13,7 +13,7 @@ import msgspec
 
 from services.loyalty.db.cuts import CutReader, Cuts, Span
 from services.loyalty.domain import bookreport, deferral
-from services.loyalty.domain.activity import AnyBody, Resumed, decode_body
+from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.approved import Approval, Approvals
 from services.loyalty.domain.bookreport import (
     Approved,
@@ -32,7 +32,7 @@ from services.loyalty.domain.calendar import (
     month_text,
     rfc3339,
 )
-from services.loyalty.domain.consideration import Change, Consideration, Found, Row
+from services.loyalty.domain.consideration import Change, Consideration, Found, Row, decided_body
 from services.loyalty.domain.decision import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.movements import OPENING, Leg, Movements
@@ -138,7 +138,7 @@ class Making:
         async for row in self._reader.orders(member):
             facts = _facts(row[6])
             changed = facts.receipt
-            each = _row(row, _decided_body(decode_body(row[5]), facts))
+            each = _row(row, decided_body(decode_body(row[5]), facts))
             if changed is None:
                 made[each.seq] = each
             else:
@@ -247,12 +247,8 @@ async def _by_row(
 
 def _issuing(row: asyncpg.Record) -> Row:
     body, facts = row[6], row[7]
-    decided = decode_body(body) if body else _facts(facts).parked if facts else None
+    decided = decided_body(decode_body(body), _facts(facts or "{}")) if body else None
     return _row(row[1:], decided)
-
-
-def _decided_body(body: AnyBody, facts: Facts) -> AnyBody | None:
-    return facts.parked if isinstance(body, Resumed) else body
 
 
 def _row(row: Sequence[object], body: AnyBody | None) -> Row:

@@ -13,10 +13,18 @@ from fractions import Fraction
 from math import floor, lcm
 from typing import NamedTuple, TypeAlias
 
-from services.loyalty.domain.activity import Amended, AnyBody, ClaimedPurchase, Line, Purchased
+from services.loyalty.domain.activity import (
+    Amended,
+    AnyBody,
+    ClaimedPurchase,
+    Line,
+    Purchased,
+    Resumed,
+)
 from services.loyalty.domain.approved import Approvals
 from services.loyalty.domain.basket import discounted
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.decision import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.purchases import added
@@ -31,8 +39,8 @@ _UNRULED = frozenset({"tick", "adjustment"})
 
 
 class Row(NamedTuple):
-    """A journal row as far as it says what points are paid with. ``body`` is what was decided: of
-    a resumed row the body that had waited. ``section`` says on which side of a cut it stands.
+    """A journal row as far as it says what points are paid with. ``body`` is what was decided, see
+    :func:`decided_body`. ``section`` says on which side of a cut it stands.
     """
 
     seq: int
@@ -93,6 +101,14 @@ class _Share(NamedTuple):
     money: str
     amount: Fraction
     reason: str = ""
+
+
+def decided_body(body: AnyBody, facts: Facts) -> AnyBody | None:
+    """The body that was decided: of a resumed row what had waited, and of a guest's purchase that a
+    member claimed the purchase.
+    """
+    decided = facts.parked if isinstance(body, Resumed) else body
+    return decided.purchase if isinstance(decided, ClaimedPurchase) else decided
 
 
 def half_up(amount: Fraction) -> int:
@@ -299,8 +315,6 @@ class Consideration:
 
 def _price_of(body: AnyBody | None) -> tuple[int, str]:
     """The price of a purchase and its money; no money where there is no purchase."""
-    if isinstance(body, ClaimedPurchase):
-        body = body.purchase
     if not isinstance(body, Purchased):
         return 0, ""
     return transaction_price(body.lines, body.discount, body.prepaid), body.currency

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.loyalty.domain.activity import Line
+from services.loyalty.domain.activity import Line, PurchaseClaimed
 from services.loyalty.domain.approved import Approval, Approvals, NotApprovable
 from services.loyalty.domain.calendar import DAY
 from services.loyalty.domain.consideration import (
@@ -29,6 +29,7 @@ from services.loyalty.domain.deferral import (
     total_expected,
 )
 from services.loyalty.domain.movements import MonthPoints
+from services.loyalty.domain.program import Span
 from tests.loyalty.domain.shop import (
     Shop,
     at,
@@ -221,6 +222,17 @@ def test_a_parked_purchase_is_priced_once_it_goes_on() -> None:
     ada.buys("o1", 100_000, at="2010-12-05")
     shop.enrols("ada", "2010-12-06")
     assert allocated(shop) == 8_676
+
+
+def test_a_guest_paid_for_the_points_that_a_member_claims() -> None:
+    shop = Shop(programme(TENTH, POINTS, claim_within=Span(days=40)))
+    shop.member("r1").buys("o1", 100_000, at="2011-01-05", guest=True)
+    ada = shop.enrols("ada", "2011-01-06")
+    shop.member("r1").does(PurchaseClaimed("c1", "r1", "ada"), "2011-01-07")
+    shop.delivers_derived()
+    assert allocated(shop) == 8_676
+    ada.cancels("o1", at="2011-01-08")
+    assert allocated(shop) == 0
 
 
 def test_all_is_recognised_once_nothing_more_can_be_redeemed() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.loyalty.domain.calendar import NEVER
-from services.loyalty.domain.program import Filter, Limit, Rule, Span, Stamps
+from services.loyalty.domain.program import Filter, Gift, Level, Limit, Rule, Span, Stamps, Tiers
 from tests.loyalty.domain.shop import (
     LONDON,
     Member,
     Shop,
     at,
     base,
+    both,
     line,
     missed,
     points,
@@ -258,6 +260,21 @@ def test_a_badge_is_given_once() -> None:
     ada.engages("product.reviewed")
     assert ada.heard("badge.given") == [{"badge": "reviewer", "by": "review"}]
     assert ada.account.badges == {"reviewer": at("2011-01-05")}
+
+
+def test_a_level_and_a_gift_may_give_a_badge() -> None:
+    levels = (Level("basic", 0), Level("silver", 1000, badge="silvery"))
+    steps = Tiers("status", levels, kept=Span(months=3))
+    gift = Gift("birthday", "birthday", {"points": 5}, badges=("celebrated",))
+    of = Shop(programme(both(), steps, gifts=(gift,)))
+    ada = of.enrols("ada", born_on=date(1980, 3, 1))
+    ada.buys("o1", 1000_00, at="2011-01-05")
+    of.waits_until("2011-03-02")
+    given = [(told["badge"], told["by"]) for told in ada.heard("badge.given")]
+    assert given == [("silvery", "silver"), ("celebrated", "birthday")]
+    ada.cancels("o1")
+    assert ada.tier == "basic"
+    assert set(ada.account.badges) == {"silvery", "celebrated"}
 
 
 def test_a_stamp_without_an_end_makes_no_moment() -> None:

@@ -44,6 +44,8 @@ def follow(draft: Draft) -> None:
     body = draft.activity.body
     if isinstance(body, Resumed) and draft.facts.parked is not None:
         body = draft.facts.parked
+    if isinstance(body, ClaimedPurchase):  # of a guest who turned out to be the member
+        body = body.purchase
     if isinstance(body, ClaimedPurchase):
         body = body.purchase
     for currency in draft.program.idle:

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.loyalty.domain.activity import Cancelled, Engaged, RedemptionRequested
+from services.loyalty.domain.activity import (
+    Cancelled,
+    Engaged,
+    PurchaseClaimed,
+    RedemptionRequested,
+)
 from services.loyalty.domain.calendar import DAY, IDLE, Instant, rfc3339
 from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.periods import expiry_at, idle_at
@@ -227,6 +232,20 @@ def test_points_given_away_take_the_date_of_who_gets_them() -> None:
     ada.shop.delivers_derived()
     assert (ends(ada), ends(bob)) == ("2011-04-30", "2011-06-30")
     assert bob.lots() == [(40, IDLE)]
+
+
+def test_a_purchase_made_as_a_guest_moves_the_date_once_it_is_claimed_and_can_come_back() -> None:
+    terms = points(expiry=ACTIVE)
+    shop = Shop(programme(base(), REVIEW, terms, claim_within=Span(days=90), wait=Span(days=5)))
+    ada = shop.enrols("ada", "2011-01-10")
+    ada.engages("product.reviewed", "2011-01-11")
+    shop.member("r1").buys("o1", 30_00, at="2011-03-05", guest=True)
+    shop.member("r1").does(PurchaseClaimed("c1", "r1", "ada"), "2011-04-02")
+    shop.delivers_derived()
+    assert (ends(ada), ada.available) == ("2011-06-30", 80)
+    ada.cancels("o1", "2011-04-03")
+    assert (ends(ada), ada.available) == ("2011-04-30", 50)
+    shop.proves()
 
 
 STEPS = st.lists(

@@ -19,6 +19,7 @@ from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.verify import Verdict
 from services.loyalty.db.verify import verify as verify_books
 from services.loyalty.domain.checkpoint import Checkpoint, is_signed_by, key_id
+from services.loyalty.domain.money import decimal_text
 from services.settings import Settings
 
 _NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
@@ -92,12 +93,24 @@ def _in_words(verdict: Verdict) -> str:
         f" {verdict.ledger_rows:,} ledger entries",
         *(f"  {each}" for each in verdict.checked),
         f"Not checked: {verdict.not_checked}.",
+        *_vouchers(verdict),
         *(f"WRONG  {wrong}" for wrong in verdict.wrong),
     ]
     if verdict.wrong_count > len(verdict.wrong):
         lines.append(f"WRONG  and {verdict.wrong_count - len(verdict.wrong):,} more")
     lines.append("The books balance." if verdict.sound else "The books DO NOT balance.")
     return "\n".join(lines)
+
+
+def _vouchers(verdict: Verdict) -> list[str]:
+    """The line that says what open vouchers carry, where there are any."""
+    if not verdict.open_vouchers:
+        return []
+    carried = ", ".join(
+        f"{decimal_text(amount, name)} {name}" if name.isupper() else f"{amount:,} {name}"
+        for name, amount in sorted(verdict.vouchers.items())
+    )
+    return [f"Outstanding in {verdict.open_vouchers:,} open vouchers: {carried or 'no worth'}."]
 
 
 def _as_json(verdict: Verdict) -> str:
@@ -109,6 +122,8 @@ def _as_json(verdict: Verdict) -> str:
             "ledger_rows": verdict.ledger_rows,
             "balances": verdict.balances,
             "in_transit": verdict.in_transit,
+            "open_vouchers": verdict.open_vouchers,
+            "vouchers": verdict.vouchers,
             "wrong_count": verdict.wrong_count,
             "wrong": [str(wrong) for wrong in verdict.wrong],
             "checked": verdict.checked,

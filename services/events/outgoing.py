@@ -83,6 +83,20 @@ WORTH: Schema = {
         "currency": _text("ISO 4217 code."),
     },
 }
+VOUCHER = _text("The voucher's id among the member's. Its code is never published.")
+CARRIED_WORTH = _text("What it is worth: an amount and its currency.", examples=["5.00 GBP"])
+
+
+def _voucher(says: str, example: Mapping[str, Any], **more: Schema) -> Published:
+    fields = {"voucher": VOUCHER, "reward": REWARD, "currency": CURRENCY, "points": POINTS}
+    told = {"voucher": "v12-0", "reward": "five-off", "currency": "points", "points": 500}
+    return Published(
+        says,
+        {**fields, "worth": CARRIED_WORTH, **more},
+        {**told, "worth": "5.00 GBP", **example},
+        optional=frozenset({"currency", "points", "worth", "order"}),
+    )
+
 
 POSTING: Schema = {
     "type": "object",
@@ -248,6 +262,23 @@ PUBLISHED: dict[str, Published] = {
             "reason": "goodwill",
         },
     ),
+    "loyalty.points.restored.v1": Published(
+        "A redemption was cancelled, and points went back to the lots that they came from.",
+        {
+            "redemption": _text("Id of the redemption."),
+            "reward": REWARD,
+            "currency": CURRENCY,
+            "points": POINTS,
+            "reason": REASON,
+        },
+        {
+            "redemption": "r-1",
+            "reward": "five-off",
+            "currency": "points",
+            "points": 500,
+            "reason": "order_cancelled",
+        },
+    ),
     "loyalty.points.expired.v1": Published(
         "Points reached the end of their life.",
         {"currency": CURRENCY, "points": POINTS},
@@ -334,12 +365,61 @@ PUBLISHED: dict[str, Published] = {
         "A member got a reward, redeemed or as a gift.",
         {
             "reward": REWARD,
-            "by": _text("`redemption`, or the occasion."),
+            "by": _text("`redemption`, `gift` where it was chosen, or the occasion."),
             "redemption": _text("The redemption, where it was one."),
             "gift": _text("The gift of the programme, where it was one."),
+            "voucher": VOUCHER,
+            "expires_at": _instant("Exclusive end of the voucher's life, where there is one."),
         },
-        {"reward": "birthday-treat", "by": "birthday", "gift": "birthday"},
-        optional=frozenset({"redemption", "gift"}),
+        {
+            "reward": "birthday-treat",
+            "by": "birthday",
+            "gift": "birthday",
+            "voucher": "v12-0",
+            "expires_at": "2011-05-03T23:00:00Z",
+        },
+        optional=frozenset({"redemption", "gift", "voucher", "expires_at"}),
+    ),
+    "loyalty.voucher.used.v1": _voucher(
+        "A voucher was used.", {"order": "536412"}, order=_text("The order on which it was used.")
+    ),
+    "loyalty.voucher.expired.v1": _voucher("A voucher was not used in time.", {}),
+    "loyalty.voucher.voided.v1": _voucher(
+        "A voucher was withdrawn, or its redemption cancelled.",
+        {"reason": "redemption_cancelled"},
+        reason=REASON,
+    ),
+    "loyalty.gift.offered.v1": Published(
+        "A member may choose one of several rewards.",
+        {
+            "offer": _text("The offer's id, to claim it by."),
+            "gift": _text("The gift of the programme."),
+            "occasion": _text("The occasion."),
+            "choose": {"type": "array", "items": REWARD, "description": "What there is."},
+            "claim_by": _instant("Exclusive end of the offer."),
+        },
+        {
+            "offer": "g9-birthday",
+            "gift": "birthday",
+            "occasion": "birthday",
+            "choose": ["five-off", "birthday-treat"],
+            "claim_by": "2011-07-01T23:00:00Z",
+        },
+    ),
+    "loyalty.gift.lapsed.v1": Published(
+        "Nobody chose among the rewards of an offer in time.",
+        {"offer": _text("The offer's id."), "gift": _text("The gift of the programme.")},
+        {"offer": "g9-birthday", "gift": "birthday"},
+    ),
+    "loyalty.benefit.used.v1": Published(
+        "A member made use of a benefit of the tier.",
+        {
+            "benefit": _text("The benefit."),
+            "level": LEVEL,
+            "left": _count("Uses left in the period; absent where there is no limit.", minimum=0),
+        },
+        {"benefit": "free-upgrade", "level": "gold", "left": 1},
+        optional=frozenset({"left"}),
     ),
     "loyalty.badge.given.v1": Published(
         "A member got a badge, for the first and only time.",

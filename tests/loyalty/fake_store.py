@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from services.loyalty.application.store import (
     AlreadyRecorded,
+    CodeTaken,
     Loaded,
     Overdrawn,
     Recording,
@@ -29,6 +30,13 @@ from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.decision import Decision, EndedHold, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Receipt, decode_receipt
+from services.loyalty.domain.voucher import (
+    OPEN,
+    Redemption,
+    Voucher,
+    decode_redemption,
+    decode_voucher,
+)
 
 T = TypeVar("T")
 
@@ -82,6 +90,9 @@ class FakeStore:
     rewards: list[Row] = field(default_factory=list)
     codes: dict[str, str] = field(default_factory=dict)
     holds: dict[tuple[str, str], Row] = field(default_factory=dict)
+    vouchers: dict[tuple[str, str], str] = field(default_factory=dict)
+    voucher_codes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    redemptions: dict[tuple[str, str], str] = field(default_factory=dict)
     recorded: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     decisions: dict[tuple[str, int], Decision] = field(default_factory=dict)
     locks: dict[str, FakeSession] = field(default_factory=dict)
@@ -130,6 +141,7 @@ class FakeStore:
         self.counters |= self.moved(rows)
         for member, code, _ in rows.referral_code:
             self.codes[code] = member
+        self._spent(rows)
         self._profiles(rows)
 
     def moved(self, rows: Rows) -> dict[str, tuple[int, int]]:
@@ -146,6 +158,18 @@ class FakeStore:
                 raise Overdrawn(key)
             moved[key] = held, used
         return moved
+
+    def _spent(self, rows: Rows) -> None:
+        for member, voucher, code, *_, doc in rows.new_voucher:
+            assert code, "a voucher is written with the code that was drawn"
+            self.vouchers[member, voucher] = doc
+            self.voucher_codes[code] = (member, voucher)
+        for member, voucher, _, doc in rows.voucher:
+            assert decode_voucher(self.vouchers[member, voucher]).state == OPEN
+            self.vouchers[member, voucher] = doc
+        for member, redemption, points, returned, doc in (*rows.new_redemption, *rows.redemption):
+            assert 0 <= returned <= points
+            self.redemptions[member, redemption] = doc
 
     def _profiles(self, rows: Rows) -> None:
         for member, born_on, set_at, language in rows.profile:
@@ -239,6 +263,18 @@ class FakeSession:
             if row[14] is not None
         }
 
+    async def load_vouchers(
+        self, vouchers: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Voucher]:
+        docs = self.store.vouchers
+        return {name: decode_voucher(docs[name]) for name in vouchers if name in docs}
+
+    async def load_redemptions(
+        self, redemptions: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Redemption]:
+        docs = self.store.redemptions
+        return {name: decode_redemption(docs[name]) for name in redemptions if name in docs}
+
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], list[int]]:
@@ -330,13 +366,20 @@ class FakeSession:
         assert self._staged is not None, "Decisions are recorded in a transaction"
         new = {(row[0], row[12]) for row in rows.journal if row[12] is not None}
         orders = {(member, order) for member, order, _ in rows.new_receipt}
+        redemptions = {(member, name) for member, name, *_ in rows.new_redemption}
         codes = {code for _, code, _ in rows.referral_code}
-        if new & self.store.recorded.keys() or orders & self.store.receipts.keys():
+        if (
+            new & self.store.recorded.keys()
+            or orders & self.store.receipts.keys()
+            or redemptions & self.store.redemptions.keys()
+        ):
             raise AlreadyRecorded
         rows.sum_grants()
         self.store.moved(rows)
         if codes & self.store.codes.keys():
             raise AlreadyRecorded
+        if self.store.voucher_codes.keys() & {row[2] for row in rows.new_voucher}:
+            raise CodeTaken
         self._staged.append(rows)
 
 

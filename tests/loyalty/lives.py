@@ -11,17 +11,20 @@ from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
     AnyBody,
+    BenefitUsed,
     Cancelled,
     Delivered,
     Engaged,
     Enrolled,
     Extended,
+    GiftClaimed,
     HoldCaptured,
     HoldRequested,
     HoldVoided,
     Line,
     ProfileUpdated,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     Refunded,
     RefundLine,
@@ -30,6 +33,8 @@ from services.loyalty.domain.activity import (
     StatusChanged,
     TierGiven,
     TransferRequested,
+    VoucherUsed,
+    VoucherVoided,
 )
 from services.loyalty.domain.calendar import DAY
 from services.loyalty.domain.program import (
@@ -56,6 +61,7 @@ from services.loyalty.domain.program import (
     SpendPoints,
     Stamps,
     Tiers,
+    VoucherTerms,
     Window,
 )
 from services.loyalty.domain.recurrence import read_recurrence
@@ -169,15 +175,26 @@ _MORE: dict[str, Any] = {
         frozenset({"base", "coins", "big"}),
     ),
     "gifts": (
-        Gift("birthday", "birthday", {"points": 200}, ("card",), member_for=Span(days=30)),
-        Gift("anniversary", "anniversary", {"points": 100, "status": 60}),
+        Gift(
+            "birthday",
+            "birthday",
+            {"points": 200},
+            ("card",),
+            member_for=Span(days=30),
+            choose=("card", "five"),
+            claim_within=Span(days=9),
+        ),
+        Gift("anniversary", "anniversary", {"points": 100, "status": 60}, ("card",)),
         Gift("loyal-year", "tier-anniversary", {"points": 70}),
     ),
     "caps": (Cap("points", 4000, "purchase"), Cap("points", 9000, "month")),
     "rewards": {
-        "five": Reward("five", 500, "points"),
+        "five": Reward("five", 500, "points", voucher=VoucherTerms(Span(days=20), "GBP", 5_00)),
+        "mug": Reward("mug", 300, "points", stock=4, limit=Limit("month", times=2)),
         "sweet": Reward("sweet", 40, "coins", stock=3, limit=Limit("month", times=2)),
-        "card": Reward("card", gift_only=True, stock=1),
+        "card": Reward(
+            "card", gift_only=True, stock=2, voucher=VoucherTerms(Span(days=30), item="card")
+        ),
         "rare": Reward(
             "rare",
             10,
@@ -189,6 +206,7 @@ _MORE: dict[str, Any] = {
         ),
     },
     "groups": {"offers": "best"},
+    "restored_for": Span(days=7),
     "transfers": True,
     "spend_points": SpendPoints("points", {"GBP": Rate(10, 1_00, "GBP")}, 20, 10, 5_000, 3600),
     "wait": Span(days=20),
@@ -317,6 +335,7 @@ def changed(program: Program) -> Program:
     )
 
 
+redemptions = st.sampled_from([f"r{number}" for number in range(9)])
 orders = st.sampled_from(["o1", "o2", "o3", "o4", "o5"])
 positions = st.integers(1, 3)
 pence = st.one_of(st.sampled_from([0, 1, 99, 100, 500_00]), st.integers(0, 900_00))
@@ -425,8 +444,13 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
     returns,
     st.just(Engaged("product.reviewed")),
     st.builds(
-        RedemptionRequested, st.just("r"), st.sampled_from(["five", "sweet", "rare", "none"])
+        RedemptionRequested, redemptions, st.sampled_from(["five", "mug", "sweet", "rare", "none"])
     ),
+    st.builds(RedemptionCancelled, redemptions, st.sampled_from([0, 0, 1, 120, 300])),
+    st.builds(VoucherUsed, st.sampled_from(["v3-0", "v9-0"])),
+    st.builds(VoucherVoided, st.sampled_from(["v3-0", "v9-0"]), st.just("x")),
+    st.builds(GiftClaimed, st.just("g5-birthday"), st.just("card")),
+    st.builds(BenefitUsed, st.sampled_from(["lounge", "upgrade"])),
     st.builds(
         Adjusted,
         st.sampled_from(["points", "coins"]),

@@ -10,7 +10,13 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.domain import refunds
 from services.loyalty.domain.account import Account, encode_account
 from services.loyalty.domain.activity import Activity, decode_body, encode_body, kind_of
-from services.loyalty.domain.books import WINDOW_PREFIX, MemberBooks, differences, impossible
+from services.loyalty.domain.books import (
+    WINDOW_PREFIX,
+    MemberBooks,
+    differences,
+    impossible,
+    spending_differences,
+)
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime
 from services.loyalty.domain.decide import decide
 from services.loyalty.domain.decision import Decision, Facts
@@ -18,6 +24,12 @@ from services.loyalty.domain.ledger import LedgerEntry, check_invariants
 from services.loyalty.domain.moments import due_at
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 from services.loyalty.domain.tiers import period_end
+from services.loyalty.domain.voucher import (
+    decode_redemption,
+    decode_voucher,
+    encode_redemption,
+    encode_voucher,
+)
 from tests.loyalty.fake_store import FakeStore, events_of
 
 _encode = msgspec.json.Encoder().encode
@@ -97,6 +109,20 @@ class Auditor:
             if who == member and key.startswith(WINDOW_PREFIX)
         }
         found = list(differences(self.books[member], account, totals, history))
+        found += spending_differences(
+            self.books[member],
+            account,
+            {
+                key: decode_redemption(doc)
+                for (who, key), doc in store.redemptions.items()
+                if who == member
+            },
+            {
+                key: decode_voucher(doc)
+                for (who, key), doc in store.vouchers.items()
+                if who == member
+            },
+        )
         assert not found, (member, found)
         _check_state(account)
         for (who, _), (times, points) in store.history.items():
@@ -134,6 +160,8 @@ def _check_state(account: Account) -> None:
             assert not lot.activates_at or lot.activates_at > account.as_of, lot
         assert all(waiting.lapses_at > account.as_of for waiting in account.waiting)
         assert all(hold.ends_at > account.as_of for hold in account.holds), account
+        assert all(voucher.expires_at > account.as_of for voucher in account.vouchers)
+        assert all(offer.until > account.as_of for offer in account.offers)
         standing = account.standing
         assert not standing.grace_until or standing.grace_until > account.as_of
         end = period_end(standing)
@@ -171,6 +199,8 @@ def replay(store: FakeStore, programs: Programs) -> None:
     accounts: defaultdict[str, Account] = defaultdict(Account)
     said: defaultdict[str, list[tuple[int, str, str | None, str]]] = defaultdict(list)
     posted: defaultdict[str, dict[int, list[LedgerEntry]]] = defaultdict(dict)
+    vouchers: dict[tuple[str, str], str] = {}
+    redemptions: dict[tuple[str, str], str] = {}
     for (member, seq), row in store.journal.items():
         activity = Activity(
             decode_body(row[14]), from_datetime(row[7]), from_datetime(row[8]), row[10], row[11]
@@ -192,6 +222,12 @@ def replay(store: FakeStore, programs: Programs) -> None:
         ]
         if decision.entries:
             posted[member][seq] = decision.entries
+        for voucher in decision.vouchers:
+            vouchers[member, voucher.id] = encode_voucher(voucher).decode()
+        for spent in decision.redemptions:
+            redemptions[member, spent.redemption] = encode_redemption(spent).decode()
+    assert vouchers == store.vouchers
+    assert redemptions == store.redemptions
     for member, account in accounts.items():
         assert encode_account(account).decode() == store.accounts[member].state
         assert posted[member] == store.entries(member)
@@ -211,4 +247,6 @@ def _check_nothing_changed(before: Account, decision: Decision) -> None:
     assert after == before
     assert not decision.entries
     assert not decision.receipts
+    assert not decision.vouchers
+    assert not decision.redemptions
     assert decision.done_waiting or decision.account.waiting == before.waiting

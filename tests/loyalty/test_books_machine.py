@@ -13,13 +13,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain.activity import (
+    Adjusted,
     AnyBody,
     Engaged,
     Enrolled,
+    GiftClaimed,
     Line,
     ProfileUpdated,
     PurchaseClaimed,
     Purchased,
+    RedemptionCancelled,
+    RedemptionRequested,
+    VoucherUsed,
 )
 from services.loyalty.domain.calendar import DAY, Instant
 from services.loyalty.domain.moments import next_moment
@@ -112,6 +117,35 @@ class Lives(RuleBasedStateMachine):
         if known:
             member, order = known[choice % len(known)]
             self.happens(member, msgspec.structs.replace(body, order=order), when)
+
+    @rule(member=members, reward=st.sampled_from(["five", "mug"]), when=whens)
+    def redeems(self, member: str, reward: str, when: When) -> None:
+        """With points enough, which somebody may have granted."""
+        if member in self.shop.store.accounts:
+            self.happens(member, Adjusted("points", 400, "x", "y"), When())
+            name = f"r{len(self.shop.store.redemptions)}"
+            self.happens(member, RedemptionRequested(name, reward), when)
+
+    @rule(choice=st.integers(0, 99), part=st.sampled_from([0, 0, 1, 120, 299]), when=whens)
+    def undoes(self, choice: int, part: int, when: When) -> None:
+        """A redemption, whole or in part, perhaps not for the first time."""
+        known = sorted(self.shop.store.redemptions)
+        if known:
+            member, redemption = known[choice % len(known)]
+            self.happens(member, RedemptionCancelled(redemption, part), when)
+
+    @rule(choice=st.integers(0, 99), when=whens)
+    def uses_a_voucher_or_claims_a_gift(self, choice: int, when: When) -> None:
+        known: list[tuple[str, AnyBody]] = [
+            (member, VoucherUsed(voucher)) for member, voucher in sorted(self.shop.store.vouchers)
+        ]
+        known += [
+            (member, GiftClaimed(offer.id, offer.rewards[0]))
+            for member in sorted(self.shop.store.accounts)
+            for offer in self.shop.store.account(member).offers
+        ]
+        if known:
+            self.happens(*known[choice % len(known)], when)
 
     @rule(member=members)
     def ticks_fail_for_a_while(self, member: str) -> None:

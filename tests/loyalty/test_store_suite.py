@@ -15,6 +15,7 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import catch_up_due, record_batch, record_writes
 from services.loyalty.application.store import (
     AlreadyRecorded,
+    CodeTaken,
     Decided,
     Loaded,
     Overdrawn,
@@ -47,10 +48,12 @@ from tests.loyalty.db.handmade import (
     LOT,
     START,
     bought,
+    cancelled,
     closed,
     digest,
     expired,
     parked,
+    redeemed,
     resumed,
     write_of,
 )
@@ -270,6 +273,29 @@ async def test_a_date_of_birth_is_dated_when_it_changes_and_gone_once_erased(
     assert (ada.born_on, ada.born_set_at, ada.hmac_key) == (None, 0, b"")
 
 
+async def test_redemptions_vouchers_and_followers_of_lots_come_back_by_their_keys(
+    stores: Stores,
+) -> None:
+    session = await stores.open()
+    [ada, bob] = await _opened(session, "ada", "bob")
+    for name, loaded in (("ada", ada), ("bob", bob)):
+        await _record(session, write_of(loaded, bought("1"), redeemed(name)))
+    found = await session.load_redemptions([("ada", "r"), ("ada", "none"), ("eve", "r")])
+    assert {key: row.draws for key, row in found.items()} == {("ada", "r"): [(LOT, 40)]}
+    vouchers = await session.load_vouchers([("ada", "v2-0"), ("bob", "v2-0"), ("ada", "v9-0")])
+    assert {key: row.state for key, row in vouchers.items()} == {
+        ("ada", "v2-0"): "open",
+        ("bob", "v2-0"): "open",
+    }
+    [ada] = await _opened(session, "ada")
+    await _record(session, write_of(ada, cancelled("ada")))
+    [voucher] = (await session.load_vouchers([("ada", "v2-0")])).values()
+    [row] = (await session.load_redemptions([("ada", "r")])).values()
+    assert (voucher.state, row.returned) == ("voided", [40])
+    [totals] = (await session.load_lots([("ada", LOT)])).values()
+    assert totals.successors == tuple(f"points/2010-12/{EXPIRY + days * DAY}" for days in (1, 2))
+
+
 # Nothing twice, and all or nothing ------------------------------------------------------------
 
 
@@ -298,6 +324,19 @@ async def test_an_order_that_exists_is_never_made_anew(stores: Stores) -> None:
         await _record(session, write_of(ada, bought("1", 90)))
     [receipt] = (await session.load_receipts([("ada", "1")])).values()
     assert receipt.postings[0].points == 40
+
+
+async def test_a_code_is_one_vouchers_and_a_redemption_is_made_once(stores: Stores) -> None:
+    session = await stores.open()
+    [ada, bob] = await _opened(session, "ada", "bob")
+    await _record(session, write_of(ada, bought("1"), redeemed("ada")))
+    with pytest.raises(CodeTaken):
+        await _record(session, write_of(bob, bought("1"), redeemed("ada")))
+    assert await _opened(session, "bob") == [bob]
+    [ada] = await _opened(session, "ada")
+    with pytest.raises(AlreadyRecorded):
+        await _record(session, write_of(ada, bought("2"), redeemed("another")))
+    assert await _opened(session, "ada") == [ada]
 
 
 async def test_a_transaction_that_fails_leaves_nothing(stores: Stores) -> None:

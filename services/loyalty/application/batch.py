@@ -14,9 +14,11 @@ from typing import Any
 
 from msgspec import structs
 
+from services.loyalty.application import codes
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Decided, Incoming, Loaded, ProfilePatch, Write
 from services.loyalty.domain import (
+    benefits,
     counters,
     referrals,
     refunds,
@@ -29,6 +31,7 @@ from services.loyalty.domain.activity import (
     Activity,
     Amended,
     AnyBody,
+    BenefitUsed,
     ClaimedPurchase,
     Engaged,
     Enrolled,
@@ -37,6 +40,7 @@ from services.loyalty.domain.activity import (
     Lapsed,
     PurchaseClaimed,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     ReferralQualified,
     Reinstated,
@@ -44,6 +48,8 @@ from services.loyalty.domain.activity import (
     Stuck,
     Tick,
     Unstuck,
+    VoucherUsed,
+    VoucherVoided,
 )
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.catalogue import redemption_key
@@ -58,12 +64,20 @@ from services.loyalty.domain.decision import (
 )
 from services.loyalty.domain.earning import cap_key, limit_key
 from services.loyalty.domain.longevity import reinstatable
-from services.loyalty.domain.moments import REFERRAL, Moment, due_at, due_by, next_moment
+from services.loyalty.domain.moments import (
+    REFERRAL,
+    VOUCHER,
+    Moment,
+    due_at,
+    due_by,
+    next_moment,
+)
 from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.referrals import written_code
-from services.loyalty.domain.refusal import purchase_of
+from services.loyalty.domain.refusal import CodeNeeded, purchase_of
+from services.loyalty.domain.voucher import Redemption, Voucher
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +117,8 @@ class Reads:
     codes: dict[str, str] = field(default_factory=dict)
     referrers: dict[str, tuple[str, str]] = field(default_factory=dict)
     holds: dict[tuple[str, str], EndedHold] = field(default_factory=dict)
+    vouchers: dict[tuple[str, str], Voucher] = field(default_factory=dict)
+    redemptions: dict[tuple[str, str], Redemption] = field(default_factory=dict)
 
 
 class _Desk:
@@ -155,6 +171,7 @@ class Batch:
         self._desks = {member: _Desk(loaded) for member, loaded in accounts.items()}
         self._reads = reads
         self._caps = programs.caps(now)
+        self._codes: dict[str, str] = {}
 
     # What happens -----------------------------------------------------------------------------
 
@@ -230,7 +247,15 @@ class Batch:
         if not desk.decided and not raise_due:
             return None
         due = self._due_at(desk) if raise_due else self._lowered_due(desk)
-        return Write(desk.loaded, desk.account, due, desk.decided, desk.profile, self._caps)
+        return Write(
+            desk.loaded,
+            desk.account,
+            due,
+            desk.decided,
+            desk.profile,
+            self._caps,
+            self._codes,
+        )
 
     def _now_recorded(self, activity: Activity) -> Activity:
         return Activity(
@@ -260,7 +285,12 @@ class Batch:
             facts = self._with_referral(desk, activity.body, facts)
         activity = _not_before(activity, desk.account)
         was = desk.account.standing
-        decision = decide(program, desk.account, activity, facts)
+        while True:
+            try:
+                decision = decide(program, desk.account, activity, facts)
+                break
+            except CodeNeeded:
+                facts = self._with_code(facts)
         desk.account = decision.account
         desk.due_known = False
         desk.decided.append(
@@ -272,6 +302,13 @@ class Batch:
                 desk.levels.append((was.since, was.level))
             desk.levels.append((decision.effective_at, decision.account.standing.level))
         return decision
+
+    def _with_code(self, facts: Facts) -> Facts:
+        """The facts with the digest of one more code, which is drawn here."""
+        code = codes.draw()
+        digest = codes.digest_of(code)
+        self._codes[digest] = code
+        return structs.replace(facts, codes=[*facts.codes, digest])
 
     def _overlay(self, desk: _Desk, decision: Decision) -> None:
         member, reads = desk.loaded.member, self._reads
@@ -288,6 +325,10 @@ class Batch:
         for kept in decision.holds:
             if kept.ended_at:
                 reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
+        for voucher in decision.vouchers:
+            reads.vouchers[member, voucher.id] = voucher
+        for redemption in decision.redemptions:
+            reads.redemptions[member, redemption.redemption] = redemption
         if decision.waits:
             reads.parked[member, decision.account.seq] = (
                 decision.activity.body,
@@ -295,6 +336,12 @@ class Batch:
             )
 
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
+        facts = self._common_facts(desk, program, body, occurred_at)
+        return self._with_rows(desk, body, facts) if type(body) in NAMES_ROWS else facts
+
+    def _common_facts(
+        self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant
+    ) -> Facts:
         member, account = desk.loaded.member, desk.account
         if isinstance(body, HoldCaptured | HoldVoided):
             ended = self._reads.holds.get((member, body.hold))
@@ -322,7 +369,14 @@ class Batch:
             if value is not None:
                 history[key] = value
         level = self._level_then(desk, occurred_at) if late else None
-        return Facts(receipt, lots, history, level, member=held_out, allowances=allowances)
+        return Facts(
+            receipt,
+            lots,
+            history,
+            level,
+            member=held_out,
+            allowances=allowances,
+        )
 
     def _allowances(
         self, program: Program, body: AnyBody, receipt: Receipt | None
@@ -348,6 +402,22 @@ class Batch:
             return facts
         referrer = Referrer(*named, member) if named else None
         return structs.replace(facts, referrer=referrer, code=code)
+
+    def _with_rows(self, desk: _Desk, body: AnyBody, facts: Facts) -> Facts:
+        """The facts with the redemption and the voucher that the activity names."""
+        member, reads = desk.loaded.member, self._reads
+        redemption = reads.redemptions.get((member, redemption_of(body)))
+        named = voucher_of(body) or (redemption.voucher if redemption is not None else "")
+        voucher = reads.vouchers.get((member, named)) if named else None
+        if redemption is None and voucher is None:
+            return facts
+        taken = redemption.counters if redemption is not None else ()
+        outside = {
+            key: reads.history[member, key] for key in taken if (member, key) in reads.history
+        }
+        return structs.replace(
+            facts, history=facts.history | outside, redemption=redemption, voucher=voucher
+        )
 
     def _receipt(self, desk: _Desk, order: str) -> Receipt | None:
         """The receipt of an order as decided so far."""
@@ -413,6 +483,8 @@ class Batch:
             parked, occurred_at = self._reads.parked[member, body.seq]
             return Facts(parked=parked, parked_occurred_at=occurred_at)
         assert isinstance(body, Tick)
+        if body.name.startswith(VOUCHER):
+            return Facts(voucher=self._reads.vouchers[member, body.name.removeprefix(VOUCHER)])
         if order_of(body):
             return self._facts(desk, self._programs.at(body.at), body, body.at)
         program = self._programs.at(body.at)
@@ -490,6 +562,24 @@ def _releases(body: AnyBody) -> str | None:
     return "tick" if isinstance(body, Unstuck) else None
 
 
+NAMES_ROWS: frozenset[type[AnyBody]] = frozenset(
+    {RedemptionRequested, RedemptionCancelled, VoucherUsed, VoucherVoided, HoldCaptured}
+)
+"""Bodies that name rows of their member other than an order's receipt."""
+
+
+def redemption_of(body: AnyBody) -> str:
+    """The redemption that an activity names; empty for none."""
+    if isinstance(body, RedemptionRequested | RedemptionCancelled | HoldCaptured):
+        return body.redemption
+    return ""
+
+
+def voucher_of(body: AnyBody) -> str:
+    """The voucher that an activity names; empty for none."""
+    return body.voucher if isinstance(body, VoucherUsed | VoucherVoided) else ""
+
+
 def order_of(body: AnyBody) -> str:
     """The order that an activity concerns, even by its delivery not coming; empty for none."""
     if isinstance(body, Tick):
@@ -534,6 +624,9 @@ def _late_keys(
     program: Program, account: Account, body: AnyBody, occurred_at: Instant
 ) -> Iterable[str]:
     day = local_date(occurred_at, program.zone)
+    if isinstance(body, BenefitUsed):
+        used = benefits.counter_keys(program, body.benefit, day)
+        return [key for key in used if key not in account.counters]
     if isinstance(body, RedemptionRequested):
         reward = program.rewards.get(body.reward)
         return [] if reward is None or reward.limit is None else [redemption_key(reward, day)]

@@ -48,7 +48,7 @@ class Course:
         earned: points by ``rule/currency``, less what refunds took back of them.
         outstanding: points by currency at the end: available, pending and held.
         arrears: points by currency owed at the end.
-        spent: points by currency that were redeemed.
+        spent: points by currency that were redeemed, less what went back.
         unfunded: requests for a reward that were refused for want of points; ``short`` how many
             points they lacked.
         level: the tier held at the end.
@@ -212,6 +212,10 @@ class _Past:
         for kept in decision.holds:
             if kept.ended_at:
                 reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
+        for voucher in decision.vouchers:
+            reads.vouchers[member, voucher.id] = voucher
+        for redemption in decision.redemptions:
+            reads.redemptions[member, redemption.redemption] = redemption
         if decision.waits:
             parked = decision.activity.body, decision.activity.occurred_at
             reads.parked[member, decision.account.seq] = parked
@@ -238,6 +242,8 @@ class _Told:
                 course.earned[f"{entry.cause}/{entry.currency}"] += entry.points
             elif entry.kind == "redemption":
                 course.spent[entry.currency] += entry.points
+            elif entry.kind == "redemption_reversal":
+                course.spent[entry.currency] -= entry.points
         for receipt in decision.receipts:
             now = _kept(receipt)
             course.earned.update(now)

@@ -16,6 +16,7 @@ from services.loyalty.application.store import Loaded, Session, Write
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.voucher import Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,16 @@ class Issued:
     by: str
     points: int
     issued_at: Instant
+    voucher: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodedVoucher:
+    """A voucher with its member and its code, which opens it to whoever has it."""
+
+    member: str
+    code: str = field(repr=False)
+    voucher: Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +180,14 @@ class OnlineStore(Protocol):
 
     async def load_hold(self, member: str, hold: str) -> HoldRow | None:
         """One hold of a member."""
+        ...
+
+    async def load_coded(self, member: str, limit: int) -> list[CodedVoucher]:
+        """The latest vouchers of the member, newest first."""
+        ...
+
+    async def find_code(self, code: str) -> CodedVoucher | None:
+        """The voucher that has this code, whoever's it is."""
         ...
 
     async def load_versions(self) -> list[PublishedVersion]:

@@ -37,6 +37,10 @@ class Seen:
     left: Mapping[str, int] = field(default_factory=dict)
 
 
+_NO_CODE = "0" * 64
+"""In the place of a code's digest, for what is decided and forgotten."""
+
+
 async def see(
     store: OnlineStore, programs: Programs, clock: Clock, member: str, *, stock: bool = False
 ) -> Seen | None:
@@ -70,7 +74,7 @@ def why_not(seen: Seen, reward: Reward) -> Sequence[Mapping[str, Any]]:
     if seen.stuck:
         return [{"code": "account_stuck"}]
     activity = Activity(RedemptionRequested("", reward.id), seen.as_of, seen.as_of)
-    facts = Facts(allowances=dict(seen.left))
+    facts = Facts(allowances=dict(seen.left), codes=[_NO_CODE])
     decision = decide(seen.program, seen.account, activity, facts)
     if decision.outcome == "accepted":
         return []

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.loyalty.application.batch import (
+    NAMES_ROWS,
     Batch,
     Outcome,
     Reads,
     code_named,
     history_keys,
     order_of,
+    redemption_of,
+    voucher_of,
 )
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.programs import NoProgram, Programs
 from services.loyalty.application.store import (
     AlreadyRecorded,
+    CodeTaken,
     Incoming,
     Loaded,
     Overdrawn,
@@ -34,12 +38,17 @@ from services.loyalty.domain import counters, refunds, rejudging, stamps
 from services.loyalty.domain.activity import (
     AnyBody,
     Enrolled,
+    GiftClaimed,
     HoldCaptured,
     HoldVoided,
     PurchaseClaimed,
     Purchased,
+    RedemptionCancelled,
+    RedemptionRequested,
     Reinstated,
     Tick,
+    VoucherUsed,
+    VoucherVoided,
 )
 from services.loyalty.domain.calendar import NEVER, Instant
 from services.loyalty.domain.decision import LotTotals
@@ -98,6 +107,8 @@ async def record_batch(
             habits.ask_for = ASK_FOR_BATCHES
         except Overdrawn:
             lock = True
+        except CodeTaken:
+            continue
         except _ProgramPublished:
             await programs.refresh(session)
         else:
@@ -202,10 +213,10 @@ async def _read(
     ask: bool,
     lock: bool = False,
 ) -> Reads:
-    """Reads what decisions need. An order is taken to be new, as ids are, unless ``ask`` says to
-    look: the unique key of its receipt finds out, and the batch is redone.
+    """Reads what decisions need. An order or a redemption is taken to be new, as ids are, unless
+    ``ask`` says to look: the unique key of its row finds out, and the batch is redone.
     """
-    looked_up = incoming if ask else [item for item in incoming if not _is_purchase(item)]
+    looked_up = incoming if ask else [item for item in incoming if not _is_new(item)]
     reads = await read_facts(session, programs, now, accounts, incoming, looked_up, lock=lock)
     reads.recorded.update(recorded)
     return reads
@@ -257,6 +268,7 @@ async def read_facts(
         reads.history = await session.load_history(history)
     if levels:
         reads.levels = await session.load_levels(levels)
+    await _rows(session, now, accounts, incoming if looked_up is None else looked_up, reads)
     if programs.counting:
         keys = _shared(programs, now, incoming, reads)
         if keys:
@@ -335,7 +347,17 @@ async def _with_successors(
     return found
 
 
-_REQUESTS = frozenset({HoldCaptured, HoldVoided, Reinstated})
+_REQUESTS = frozenset(
+    {
+        HoldCaptured,
+        HoldVoided,
+        Reinstated,
+        RedemptionCancelled,
+        VoucherUsed,
+        VoucherVoided,
+        GiftClaimed,
+    }
+)
 
 
 def needs_rows(body: AnyBody) -> bool:
@@ -365,8 +387,50 @@ async def _for_requests(
         reads.lots |= await session.load_expired_lots(expired)
 
 
-def _is_purchase(item: Incoming) -> bool:
-    return isinstance(item.activity.body, Purchased)
+async def _rows(
+    session: Session,
+    now: Instant,
+    accounts: Mapping[str, Loaded],
+    looked_up: Iterable[Incoming],
+    reads: Reads,
+) -> None:
+    """Redemptions and vouchers that messages name, and vouchers whose end has come."""
+    redemptions: set[tuple[str, str]] = set()
+    vouchers: set[tuple[str, str]] = set()
+    for item in looked_up:
+        body = item.activity.body
+        if type(body) not in NAMES_ROWS:
+            continue
+        if redemption := redemption_of(body):
+            redemptions.add((item.member, redemption))
+        elif voucher := voucher_of(body):
+            vouchers.add((item.member, voucher))
+    vouchers.update(
+        (member, voucher.id)
+        for member, loaded in accounts.items()
+        if loaded.account.vouchers and _may_be_due(loaded, now)
+        for voucher in loaded.account.vouchers
+    )
+    if redemptions:
+        reads.redemptions = await session.load_redemptions(sorted(redemptions))
+        vouchers.update(
+            (member, row.voucher) for (member, _), row in reads.redemptions.items() if row.voucher
+        )
+        taken = {(who, key) for (who, _), row in reads.redemptions.items() for key in row.counters}
+        if taken:
+            reads.history |= await session.load_history(sorted(taken))
+    if vouchers:
+        reads.vouchers = await session.load_vouchers(sorted(vouchers))
+
+
+def _may_be_due(loaded: Loaded, now: Instant) -> bool:
+    stuck = loaded.account.status == "stuck"
+    return stuck or (loaded.due_at is not None and loaded.due_at <= now)
+
+
+def _is_new(item: Incoming) -> bool:
+    """Whether it makes what it names, as far as anybody knows."""
+    return isinstance(item.activity.body, Purchased | RedemptionRequested | HoldCaptured)
 
 
 def _orders(
@@ -388,9 +452,7 @@ def _about_orders(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[st
     time, or the return window has ended on which a referral rests.
     """
     due = [
-        (member, loaded.account)
-        for member, loaded in accounts.items()
-        if loaded.account.status == "stuck" or (loaded.due_at is not None and loaded.due_at <= now)
+        (member, loaded.account) for member, loaded in accounts.items() if _may_be_due(loaded, now)
     ]
     ends = [
         (member, Tick("lapse", held.ends_at, f"{REFERRAL}{held.order}"))
@@ -463,6 +525,16 @@ async def catch_up_due(
     Schedulers side by side pass over each other's accounts. A visit that finds nothing due only
     raises ``due_at``.
     """
+    while True:
+        try:
+            return await _visit(session, programs, clock, until, limit)
+        except CodeTaken:
+            continue
+
+
+async def _visit(
+    session: Session, programs: Programs, clock: Clock, until: Instant, limit: int
+) -> int:
     if not programs.latest:
         await programs.refresh(session)
     now = await clock.now(session)
@@ -514,6 +586,14 @@ async def retry_tick(session: Session, programs: Programs, clock: Clock, member:
     Raises:
         Exception: whatever the Tick raises again; the account stays stuck and nothing is recorded.
     """
+    while True:
+        try:
+            return await _retried(session, programs, clock, member)
+        except CodeTaken:
+            continue
+
+
+async def _retried(session: Session, programs: Programs, clock: Clock, member: str) -> Outcome:
     await programs.refresh(session)
     now = await clock.now(session)
     return await _until_it_fits(lambda: _retry_tick(session, programs, now, member))

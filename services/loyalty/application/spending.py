@@ -16,9 +16,18 @@ from services.loyalty.application.online import OnlineSession, OnlineStore, Repl
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.queries import due_facts, refresh
 from services.loyalty.application.record import Contended
-from services.loyalty.application.store import AlreadyRecorded, Incoming, Loaded, Write
+from services.loyalty.application.store import (
+    AlreadyRecorded,
+    CodeTaken,
+    Incoming,
+    Loaded,
+    Write,
+)
 from services.loyalty.domain import counters
-from services.loyalty.domain.activity import Activity, AnyBody
+from services.loyalty.domain.activity import (
+    Activity,
+    AnyBody,
+)
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.program import Program
 
@@ -122,6 +131,8 @@ async def _answer(
     reply = Reply(request.request_digest, *render(asked))
     try:
         written = await session.write_one(write, request.key_digest, reply)
+    except CodeTaken:
+        return None
     except AlreadyRecorded as error:
         return await _recorded_before(session, request, error)
     return reply if written else None

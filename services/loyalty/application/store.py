@@ -18,6 +18,7 @@ from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.decision import Decision, EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.voucher import Redemption, Voucher
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,8 @@ class Decided(msgspec.Struct, frozen=True):
 @dataclass(slots=True)
 class Write:
     """All that one transaction records for one account: its Decisions in order and the state after
-    the last. ``caps`` are those of the shared counters, under which grants were made.
+    the last. ``caps`` are those of the shared counters, under which grants were made; ``codes``
+    those drawn for vouchers, by their digests.
     """
 
     loaded: Loaded
@@ -90,6 +92,7 @@ class Write:
     decided: list[Decided] = field(default_factory=list)
     profile: ProfilePatch | None = None
     caps: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, str] = field(default_factory=dict)
 
 
 class Recording(Protocol):
@@ -164,6 +167,18 @@ class Session(Protocol):
         """How those holds ended that did, by (member, hold)."""
         ...
 
+    async def load_vouchers(
+        self, vouchers: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Voucher]:
+        """Vouchers by (member, voucher id)."""
+        ...
+
+    async def load_redemptions(
+        self, redemptions: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Redemption]:
+        """Redemptions by (member, redemption)."""
+        ...
+
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], list[int]]:
@@ -231,8 +246,13 @@ class Session(Protocol):
             AlreadyRecorded: a unique key of the journal refused an event that was recorded
             meanwhile.
             Overdrawn: there is less left of a shared counter than was granted.
+            CodeTaken: a voucher code that was drawn is somebody's already.
         """
         ...
+
+
+class CodeTaken(Exception):
+    """A voucher has the very code that was drawn: read, draw and decide again."""
 
 
 class AlreadyRecorded(Exception):

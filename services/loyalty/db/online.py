@@ -13,6 +13,7 @@ import msgspec
 from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.books import Books
 from services.loyalty.application.online import (
+    CodedVoucher,
     HoldRow,
     Issued,
     JournalPageItem,
@@ -33,6 +34,7 @@ from services.loyalty.db.statements import columns_of
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.voucher import decode_voucher
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ _PAGE = f"""
     FROM page ORDER BY seq DESC
 """  # noqa: S608  the names are ours
 _ISSUED = """
-    SELECT reward, how, by, points, issued_at FROM issued_reward WHERE member_id = $1
+    SELECT reward, how, by, points, issued_at, voucher_id FROM issued_reward WHERE member_id = $1
     ORDER BY seq DESC, n DESC LIMIT $2
 """
 _HOLDS = f"""
@@ -62,6 +64,14 @@ _HOLDS = f"""
     WHERE member_id = $1 AND ($2::text IS NULL OR hold_id = $2)
     ORDER BY seq DESC, hold_id LIMIT $3
 """  # noqa: S608  the names are ours
+
+# Ids are v<seq>-<n>; what is newest has the greatest numbers.
+_CODED = """
+    SELECT member_id, code, doc FROM voucher WHERE member_id = $1
+    ORDER BY length(voucher_id) DESC, voucher_id DESC LIMIT $2
+"""
+# The one read that names no member, as its key is the code.
+_BY_CODE = "SELECT member_id, code, doc FROM voucher WHERE code = $1"
 _VERSIONS = """
     SELECT version, holds_from, published_at, published_by, digest FROM program_version
     ORDER BY version DESC
@@ -143,7 +153,7 @@ class PgOnlineStore:
         async with self._connection() as connection:
             rows = await connection.fetch(_ISSUED, member, limit)
         return [
-            Issued(row[0], row[1], row[2], row[3], issued_at=from_datetime(row[4])) for row in rows
+            Issued(row[0], row[1], row[2], row[3], from_datetime(row[4]), row[5]) for row in rows
         ]
 
     async def load_holds(self, member: str, limit: int) -> list[HoldRow]:
@@ -154,6 +164,16 @@ class PgOnlineStore:
         async with self._connection() as connection:
             row = await connection.fetchrow(_HOLDS, member, hold, 1)
         return _hold(row) if row else None
+
+    async def load_coded(self, member: str, limit: int) -> list[CodedVoucher]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(_CODED, member, limit)
+        return [CodedVoucher(row[0], row[1], decode_voucher(row[2])) for row in rows]
+
+    async def find_code(self, code: str) -> CodedVoucher | None:
+        async with self._connection() as connection:
+            row = await connection.fetchrow(_BY_CODE, code)
+        return CodedVoucher(row[0], row[1], decode_voucher(row[2])) if row else None
 
     async def load_versions(self) -> list[PublishedVersion]:
         async with self._connection() as connection:

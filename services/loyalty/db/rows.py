@@ -20,6 +20,12 @@ from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
 from services.loyalty.domain.chain import JournalRow, link
 from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, HoldKept, LotTotals
 from services.loyalty.domain.receipt import Receipt, encode_receipt
+from services.loyalty.domain.voucher import (
+    Redemption,
+    Voucher,
+    encode_redemption,
+    encode_voucher,
+)
 
 EVENT_LIMIT_BYTES = 256 * 1024
 """The largest data of one event or derived activity; what is larger is refused when recorded."""
@@ -65,6 +71,10 @@ class Rows:
     unparked: list[Row] = field(default_factory=list)
     issued_reward: list[Row] = field(default_factory=list)
     referral_code: list[Row] = field(default_factory=list)
+    new_voucher: list[Row] = field(default_factory=list)
+    voucher: list[Row] = field(default_factory=list)
+    new_redemption: list[Row] = field(default_factory=list)
+    redemption: list[Row] = field(default_factory=list)
     profile: list[Row] = field(default_factory=list)
     erased_profile: list[Row] = field(default_factory=list)
     erased_letters: list[Row] = field(default_factory=list)
@@ -149,6 +159,7 @@ def _add(rows: Rows, write: Write) -> None:
             holds.update((kept.hold.id, kept) for kept in decision.holds)
     assert account.seq == seq, (member, seq, account.seq)
     _documents(rows, member, loaded.account.seq, write.decided)
+    _spent(rows, member, loaded.account.seq, write)
     _waiting(rows, member, write.decided)
     if holds:
         _holds(rows.hold, member, holds.values())
@@ -224,7 +235,19 @@ def _small(member: str, type_: str, text: bytes) -> str:
 def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
     seq, at = decision.account.seq, _moment(decision.effective_at)
     for n, reward in enumerate(decision.rewards):
-        issued.append((member, seq, n, reward.reward, reward.how, reward.by, reward.points, at))
+        issued.append(
+            (
+                member,
+                seq,
+                n,
+                reward.reward,
+                reward.how,
+                reward.by,
+                reward.points,
+                at,
+                reward.voucher,
+            )
+        )
 
 
 def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> None:
@@ -262,6 +285,36 @@ def _holds(rows: list[Row], member: str, kept: Iterable[HoldKept]) -> None:
         what = (held.reward, held.for_order, held.money, held.amount, held.worth)
         ended_at = _moment(last.ended_at) if last.ended_at else None
         rows.append((*row, *what, _moment(held.held_at), _moment(held.ends_at), ended_at))
+
+
+def _spent(rows: Rows, member: str, before: int, write: Write) -> None:
+    """Redemptions and vouchers as the last Decision left them.
+
+    What was made after seq ``before`` is new. A code stands in a new voucher's row and nowhere
+    else; a replay knows none.
+    """
+    redemptions: dict[str, Redemption] = {}
+    vouchers: dict[str, Voucher] = {}
+    for each in write.decided:
+        decision = each.decision
+        for redemption in decision.redemptions:
+            redemptions[redemption.redemption] = redemption
+        for voucher in decision.vouchers:
+            vouchers[voucher.id] = voucher
+    for name, redemption in redemptions.items():
+        back, text = sum(redemption.returned), encode_redemption(redemption).decode()
+        made = redemption.seq > before
+        (rows.new_redemption if made else rows.redemption).append(
+            (member, name, redemption.points, back, text)
+        )
+    for voucher in vouchers.values():
+        text = encode_voucher(voucher).decode()
+        if voucher.seq <= before:
+            rows.voucher.append((member, voucher.id, voucher.state, text))
+            continue
+        code, at = write.codes.get(voucher.digest, ""), _moment(voucher.expires_at)
+        carries = (voucher.currency, voucher.points, voucher.money, voucher.worth)
+        rows.new_voucher.append((member, voucher.id, code, voucher.state, at, *carries, text))
 
 
 def _waiting(rows: Rows, member: str, decided: list[Decided]) -> None:

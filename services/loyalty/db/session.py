@@ -8,7 +8,13 @@ from contextlib import AbstractAsyncContextManager
 
 import asyncpg
 
-from services.loyalty.application.store import AlreadyRecorded, Loaded, Overdrawn, Recording
+from services.loyalty.application.store import (
+    AlreadyRecorded,
+    CodeTaken,
+    Loaded,
+    Overdrawn,
+    Recording,
+)
 from services.loyalty.db import programs, statements, tables
 from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
@@ -17,6 +23,12 @@ from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.decision import EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt, decode_receipt
+from services.loyalty.domain.voucher import (
+    Redemption,
+    Voucher,
+    decode_redemption,
+    decode_voucher,
+)
 
 _OPEN = """
     WITH wanted AS (
@@ -65,6 +77,8 @@ _ENDED_HOLDS = (
     + " WHERE t.ended_at IS NOT NULL"
 )
 _HISTORY = _pairs("member_id, key, times, points", "history", "key")
+_VOUCHERS = _pairs("member_id, voucher_id, doc", "voucher", "voucher_id")
+_REDEMPTIONS = _pairs("member_id, redemption_id, doc", "redemption", "redemption_id")
 _RECORDED = _pairs("member_id, event_digest, content_digest", "journal", "event_digest", "bytea")
 _DUE = (
     f"SELECT {LOADED_COLUMNS} FROM account a LEFT JOIN profile p USING (member_id)"  # noqa: S608  constants
@@ -81,8 +95,10 @@ _CODES = "SELECT code, member_id FROM referral_code WHERE code = ANY($1::text[])
 _PARKED = "SELECT member_id, seq, body, occurred_at FROM parked WHERE member_id = ANY($1::text[])"
 
 
-RECEIPT_KEY = "receipt_pkey"
-"""A purchase is decided without looking for its receipt; where the order exists, this says so."""
+RECEIPT_KEY, REDEMPTION_KEY = "receipt_pkey", "redemption_pkey"
+"""A purchase is decided without looking for its receipt, and a redemption for its row; where there
+is one, these say so.
+"""
 
 
 class PgSession:
@@ -130,6 +146,18 @@ class PgSession:
     async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
         rows = await self.connection.fetch(_CODES, codes)
         return {row[0]: row[1] for row in rows}
+
+    async def load_vouchers(
+        self, vouchers: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Voucher]:
+        rows = await self._fetch_pairs(_VOUCHERS, vouchers)
+        return {(row[0], row[1]): decode_voucher(row[2]) for row in rows}
+
+    async def load_redemptions(
+        self, redemptions: Sequence[tuple[str, str]]
+    ) -> dict[tuple[str, str], Redemption]:
+        rows = await self._fetch_pairs(_REDEMPTIONS, redemptions)
+        return {(row[0], row[1]): decode_redemption(row[2]) for row in rows}
 
     async def load_history(
         self, keys: Sequence[tuple[str, str]]
@@ -207,6 +235,8 @@ class PgSession:
         try:
             await self._copy(tables.journal.name, statements.JOURNAL, rows.journal)
             await self._copy(tables.receipt.name, statements.NEW_RECEIPT, rows.new_receipt)
+            await self._execute(statements.NEW_VOUCHER, rows.new_voucher)
+            await self._execute(statements.NEW_REDEMPTION, rows.new_redemption)
         except asyncpg.UniqueViolationError as error:
             raise translated(error) from error
         await self._copy(tables.ledger.name, statements.LEDGER, rows.ledger)
@@ -273,9 +303,17 @@ def totals_of(row: asyncpg.Record) -> LotTotals:
 
 
 def translated(error: asyncpg.UniqueViolationError) -> Exception:
-    """What a unique violation means: an event or order that is recorded already, a referral
-    code that is somebody's already, or a bug."""
-    if error.constraint_name in (tables.EVENT_KEY, RECEIPT_KEY, tables.CODE_KEY):
+    """What a unique violation means: an event, order or redemption that is recorded already, a
+    referral code or a voucher's that is taken, or a bug.
+    """
+    if error.constraint_name == tables.VOUCHER_KEY:
+        return CodeTaken()  # its detail holds somebody's code
+    if error.constraint_name in (
+        tables.EVENT_KEY,
+        RECEIPT_KEY,
+        REDEMPTION_KEY,
+        tables.CODE_KEY,
+    ):
         return AlreadyRecorded(error.detail)
     bug: Exception = error
     return bug

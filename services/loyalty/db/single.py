@@ -118,6 +118,8 @@ _STATEMENTS: dict[str, Statement] = {
         statements.LEDGER,
         statements.OUTBOX,
         statements.NEW_RECEIPT,
+        statements.NEW_VOUCHER,
+        statements.NEW_REDEMPTION,
         *statements.OTHERS,
         statements.COUNTER,
     )

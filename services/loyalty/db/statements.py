@@ -78,6 +78,9 @@ OUTBOX = _insert(tables.outbox, without=("claim",))
 NEW_RECEIPT = replace(_insert(tables.receipt), name="new_receipt")
 """In a batch these four are written by COPY, with the same columns."""
 
+NEW_VOUCHER = replace(_insert(tables.voucher), name="new_voucher")
+NEW_REDEMPTION = replace(_insert(tables.redemption), name="new_redemption")
+
 ACCOUNT = _change(
     "account",
     tables.account,
@@ -138,6 +141,20 @@ OTHERS: tuple[Statement, ...] = (
     ),
     _insert(tables.issued_reward),
     _insert(tables.referral_code),
+    _change(
+        "voucher",
+        tables.voucher,
+        ("member_id", "voucher_id", "state", "doc"),
+        "UPDATE voucher AS t SET state = r.state, doc = r.doc"
+        " FROM {rows} WHERE t.member_id = r.member_id AND t.voucher_id = r.voucher_id",
+    ),
+    _change(
+        "redemption",
+        tables.redemption,
+        ("member_id", "redemption_id", "points", "returned", "doc"),
+        "UPDATE redemption AS t SET returned = r.returned, doc = r.doc"
+        " FROM {rows} WHERE t.member_id = r.member_id AND t.redemption_id = r.redemption_id",
+    ),
     _change(
         "profile",
         tables.profile,

@@ -198,7 +198,36 @@ issued_reward = Table(
     _required("by", Text()),
     _required("points", BigInteger()),
     _required("issued_at", _At()),
+    _required("voucher_id", Text()),
 )
+
+voucher = Table(
+    "voucher",
+    metadata,
+    _key("member_id"),
+    _key("voucher_id"),
+    _required("code", _Key()),
+    _required("state", Text()),
+    _required("expires_at", _At()),
+    _required("currency", Text()),
+    _required("points", BigInteger()),
+    _required("money", Text()),
+    _required("worth", BigInteger()),
+    _required("doc", Text()),
+)
+VOUCHER_KEY = "voucher_code_key"
+Index(VOUCHER_KEY, voucher.c.code, unique=True)
+
+redemption = Table(
+    "redemption",
+    metadata,
+    _key("member_id"),
+    _key("redemption_id"),
+    _required("points", BigInteger()),
+    _required("returned", BigInteger()),
+    _required("doc", Text()),
+)
+
 
 counter = Table(
     "counter",

@@ -15,6 +15,7 @@ from itertools import groupby
 import asyncpg
 import msgspec
 
+from services.loyalty.application.codes import digest_of
 from services.loyalty.db.session import totals_of
 from services.loyalty.db.statements import columns_of
 from services.loyalty.db.tables import journal, ledger
@@ -26,9 +27,11 @@ from services.loyalty.domain.books import (
     MemberBooks,
     differences,
     impossible,
+    spending_differences,
 )
 from services.loyalty.domain.chain import GENESIS, JournalRow, link
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.voucher import OPEN, Voucher, decode_redemption, decode_voucher
 
 CHECKED = (
     "every link of every member's chain, over all columns of journal and ledger",
@@ -37,6 +40,7 @@ CHECKED = (
     "lots, what is held of them, windows, arrears and totals of lots against the entries",
     "every hold that is open, or ended, against the working state and the entries",
     "head, seq, status, tier and parked activities of every account",
+    "redemptions and vouchers against the entries, and codes against their digests",
     "the trial balance, and points in transit",
     "campaign budgets and rewards' stock against all that was taken from them",
 )
@@ -66,6 +70,10 @@ _STREAMS = {
     "history": _ordered("member_id, key, points", "history"),
     "parked": _ordered("member_id, seq", "parked", ", seq"),
     "referral_code": _ordered("member_id, code", "referral_code", ", code"),
+    "redemption": _ordered("member_id, redemption_id, points, returned, doc", "redemption"),
+    "voucher": _ordered(
+        "member_id, voucher_id, code, state, currency, points, money, worth, doc", "voucher"
+    ),
     "level": _ordered(
         "DISTINCT ON (member_id) member_id, level", "tier_history", ", since DESC, seq DESC"
     ),
@@ -103,6 +111,9 @@ class Verdict:
         in_transit: by currency, points that left one member and have not reached another yet.
         unrelayed: by currency, the part of them that still stands in the outbox.
         granted: by shared counter, what the journal says was taken from it.
+        vouchers: open ones: points that they carry by currency, and what they are worth in minor
+            units by currency of money. They are owed until they are used, expired or voided.
+        open_vouchers: how many they are.
     """
 
     members: int = 0
@@ -114,6 +125,8 @@ class Verdict:
     in_transit: dict[str, int] = field(default_factory=dict)
     unrelayed: dict[str, int] = field(default_factory=dict)
     granted: dict[str, int] = field(default_factory=dict)
+    open_vouchers: int = 0
+    vouchers: dict[str, int] = field(default_factory=dict)
     checked: tuple[str, ...] = CHECKED
     not_checked: str = NOT_CHECKED
 
@@ -200,6 +213,7 @@ def _examine(verdict: Verdict, member: str, rows: _Group) -> MemberBooks:
         verdict.add(Wrong(member, seq, "entries without a journal row", 0, len(numbered)))
     for difference in _account(books, rows, head, last):
         verdict.add(Wrong(member, last, *difference))
+    _outstanding(verdict, rows["voucher"])
     return books
 
 
@@ -237,6 +251,43 @@ def _account(books: MemberBooks, rows: _Group, head: bytes, last: int) -> Iterat
     lots = {row[1]: totals_of(row) for row in rows["lot"]}
     yield from _holds(books, state, rows)
     yield from differences(books, state, lots, {row[1]: row[2] for row in rows["history"]})
+    yield from _spent(books, state, rows)
+
+
+def _spent(books: MemberBooks, state: Account, rows: _Group) -> Iterator[Difference]:
+    """What is wrong with redemptions and vouchers, their columns and their codes."""
+    redemptions, vouchers = {}, {}
+    try:
+        for _, name, *columns, text in rows["redemption"]:
+            redemption = redemptions[name] = decode_redemption(text)
+            stated = [redemption.points, sum(redemption.returned)]
+            if (name, columns) != (redemption.redemption, stated):
+                yield Difference(f"columns of redemption {name}", stated, columns)
+        for _, name, code, *columns, text in rows["voucher"]:
+            voucher = vouchers[name] = decode_voucher(text)
+            if (name, columns) != (voucher.id, _columns(voucher)):
+                yield Difference(f"columns of voucher {name}", _columns(voucher), columns)
+            if digest_of(code) != voucher.digest:  # neither is shown: one of them opens something
+                yield Difference(f"code of voucher {name}", "the one that was drawn", "another")
+    except msgspec.MsgspecError as error:
+        yield Difference("a redemption or voucher", "a document", str(error))
+        return
+    yield from spending_differences(books, state, redemptions, vouchers)
+
+
+def _columns(voucher: Voucher) -> list[object]:
+    return [voucher.state, voucher.currency, voucher.points, voucher.money, voucher.worth]
+
+
+def _outstanding(verdict: Verdict, rows: list[asyncpg.Record]) -> None:
+    """Adds what the open vouchers of a member carry."""
+    for _, _, _, state, currency, points, money, worth, _ in rows:
+        if state != OPEN:
+            continue
+        verdict.open_vouchers += 1
+        for name, amount in ((currency, points), (money, worth)):
+            if amount:
+                verdict.vouchers[name] = verdict.vouchers.get(name, 0) + amount
 
 
 def _mirrored(

@@ -254,6 +254,22 @@ class Idle(msgspec.Struct, frozen=True, gc=False, array_like=True):
         return max(self.until, self.moves[-1][0]) if self.moves else self.until
 
 
+class OpenVoucher(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A voucher that can be used until before ``expires_at``; all else of it is a row."""
+
+    id: str
+    expires_at: Instant
+
+
+class Offer(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A gift of which the member may choose one of ``rewards`` until before ``until``."""
+
+    id: str
+    gift: str
+    rewards: list[str]
+    until: Instant
+
+
 class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The working state of one member; :mod:`decide` returns a new one and never changes one in
     place.
@@ -285,6 +301,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         idle: per currency that expires by inactivity, until when its points live.
         holds: open holds, in the order in which they were made.
         guest: for an account that is a receipt number, who claimed it.
+        vouchers: vouchers that are open.
+        offers: gifts that wait for a choice.
     """
 
     status: str = "unenrolled"
@@ -311,6 +329,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     idle: dict[str, Idle] = {}
     holds: list[Hold] = []
     guest: Guest | None = None
+    vouchers: list[OpenVoucher] = []
+    offers: list[Offer] = []
 
     @property
     def is_receipt(self) -> bool:

@@ -217,6 +217,44 @@ class Reinstated(Body, frozen=True, gc=False, tag="reinstatement"):
     expired_from: Instant = 0
 
 
+class RedemptionCancelled(Body, frozen=True, gc=False, tag="redemption_cancellation"):
+    """A redemption is undone: ``points`` of it go back, 0 for all that are left."""
+
+    redemption: str
+    points: int = 0
+    reason: str = ""
+    actor: str = ""
+
+
+class VoucherUsed(Body, frozen=True, gc=False, tag="voucher_use"):
+    """The shop honoured a voucher, on the order ``used_on`` if it says so."""
+
+    voucher: str
+    used_on: str = ""
+
+
+class VoucherVoided(Body, frozen=True, gc=False, tag="voucher_void"):
+    """A voucher is withdrawn, for a stated reason."""
+
+    voucher: str
+    reason: str
+    actor: str = ""
+
+
+class GiftClaimed(Body, frozen=True, gc=False, tag="gift_claim"):
+    """A member chose ``reward`` among those of an offer."""
+
+    offer: str
+    reward: str
+
+
+class BenefitUsed(Body, frozen=True, gc=False, tag="benefit_use"):
+    """A member made use of a benefit of the tier, ``about`` something that the shop names."""
+
+    benefit: str
+    about: str = ""
+
+
 class Adjusted(Body, frozen=True, gc=False, tag="adjustment"):
     """Points granted (positive) or taken (negative) by hand, with a reason code and an actor."""
 
@@ -279,7 +317,8 @@ class Tick(Body, frozen=True, gc=False, tag="tick"):
     """The clock reached a moment that matters to this account.
 
     ``moment`` is one of :data:`MOMENTS`; ``at`` is its instant. ``name`` is the occasion, for
-    occasions, and what ends, for lapses (``collect:six-orders``, ``referral:536365``), else empty.
+    occasions, and what ends, for lapses (``collect:six-orders``, ``referral:536365``,
+    ``voucher:v12-0``), else empty.
     """
 
     moment: str
@@ -405,6 +444,11 @@ AnyBody: TypeAlias = (
     | PurchaseClaimed
     | ClaimedPurchase
     | ClaimReturned
+    | RedemptionCancelled
+    | VoucherUsed
+    | VoucherVoided
+    | GiftClaimed
+    | BenefitUsed
 )
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.ledger import MAY_BE_NEGATIVE, TRANSFERS, LedgerEntry
+from services.loyalty.domain.voucher import OPEN, Redemption, Voucher
 
 _IN_LOTS = frozenset({"pending", "available", "held"})
 _MOVES = frozenset({"extension", "reinstatement"})
@@ -48,9 +49,12 @@ class MemberBooks:
             back from a hold), that expired in it, and that left ``expired`` again.
         successors: lots to which points of each were moved for a longer life.
         holds: what each hold, by its name, set aside and gave back.
+        redeemed, unredeemed: points by redemption that were spent, and that went back.
     """
 
     def __init__(self) -> None:
+        self.redeemed: defaultdict[str, int] = defaultdict(int)
+        self.unredeemed: defaultdict[str, int] = defaultdict(int)
         self.balances: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.lots: defaultdict[tuple[str, str], int] = defaultdict(int)
         self.taken_in: defaultdict[str, int] = defaultdict(int)
@@ -61,7 +65,7 @@ class MemberBooks:
 
     def post(self, entry: LedgerEntry) -> None:
         """Adds one entry."""
-        kind, currency, points, source, target, lot_from, lot_to, cause, _ = entry
+        kind, currency, points, source, target, lot_from, lot_to, cause, order = entry
         self.balances[currency, source] -= points
         self.balances[currency, target] += points
         if source in _IN_LOTS:
@@ -80,6 +84,12 @@ class MemberBooks:
             self.holds.setdefault(cause, HoldEntries()).released += points
         elif kind in _MOVES:
             self.successors[lot_from].add(lot_to)
+        elif kind == "redemption":
+            self.redeemed[order] += points
+        elif kind == "redemption_reversal":
+            self.unredeemed[order] += points
+            if lot_from:  # which had expired, so that they went to another
+                self.successors[lot_from].add(lot_to)
 
     def overdrawn(self, entry: LedgerEntry) -> Difference | None:
         """What the entry, already posted, took below zero that must not be there."""
@@ -190,3 +200,33 @@ def _totals(
         for total, (expected, found) in stated.items():
             if expected != found:
                 yield Difference(f"{total} of lot {lot}", expected, found)
+
+
+def spending_differences(
+    books: MemberBooks,
+    account: Account,
+    redemptions: Mapping[str, Redemption],
+    vouchers: Mapping[str, Voucher],
+) -> Iterator[Difference]:
+    """Where redemptions, vouchers and the working state disagree with the entries, or with each
+    other, given all rows of this member.
+    """
+    for name in sorted(redemptions.keys() | books.redeemed.keys() | books.unredeemed.keys()):
+        row = redemptions.get(name)
+        stated = (row.points, sum(row.returned)) if row else (0, 0)
+        kept = (books.redeemed.get(name, 0), books.unredeemed.get(name, 0))
+        if stated != kept:
+            yield Difference(f"points and returned points of redemption {name}", kept, stated)
+        if row and sum(points for _, points in row.draws) != row.points:
+            yield Difference(f"draws of redemption {name}", row.points, row.draws)
+    for name, voucher in vouchers.items():
+        paid_by = redemptions.get(voucher.by) if voucher.points else None
+        paid = paid_by.points if paid_by else 0
+        if voucher.points != paid:
+            yield Difference(f"points of voucher {name}", paid, voucher.points)
+        if voucher.state == OPEN and paid_by and paid_by.returned:
+            yield Difference(f"state of voucher {name}", "voided", voucher.state)
+    held = sorted((v.id, v.expires_at) for v in vouchers.values() if v.state == OPEN)
+    stated_open = sorted((each.id, each.expires_at) for each in account.vouchers)
+    if held != stated_open:
+        yield Difference("open vouchers", stated_open, held)

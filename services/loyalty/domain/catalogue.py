@@ -88,13 +88,14 @@ def count_redemption(draft: Draft, reward: Reward) -> list[str]:
 
 def uncount_redemption(draft: Draft, counters: Sequence[str]) -> None:
     """Gives back what a redemption took that is undone whole: the piece to the stock, and the time
-    to the member's limit, unless its period is over.
+    to the member's limit, in the period from which it was taken.
     """
     for key in counters:
         if key.startswith(STOCK):
             draft.grant(key, -1)
-        elif key in draft.counters:
-            draft.count(key, -1, 0, past=False)
+        elif draft.counted(key)[0]:
+            past = ended_before(key.rpartition("/")[2], draft.today)
+            draft.count(key, -1, 0, past=past)
 
 
 def redemption_key(reward: Reward, day: date) -> str:

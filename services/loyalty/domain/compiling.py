@@ -44,6 +44,7 @@ from services.loyalty.domain.program import (
     SpendPoints,
     Stamps,
     Tiers,
+    VoucherTerms,
 )
 from services.loyalty.domain.recurrence import Recurrence
 from services.loyalty.domain.sections import (
@@ -61,6 +62,7 @@ from services.loyalty.domain.sections import (
     RewardSection,
     StampsSection,
     TiersSection,
+    VoucherSection,
 )
 
 _NOTICES = (30, 7)
@@ -123,6 +125,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
             document.holds.released_live,
         ),
         spend_points=_spend_points(document),
+        restored_for=document.cancelled_redemption.if_expired.valid,
     )
 
 
@@ -413,21 +416,37 @@ def _reward(name: str, section: RewardSection, zone: ZoneInfo) -> Reward:
         segment=frozenset(section.segment or ()),
         valid_from=valid_from,
         valid_until=valid_until,
+        voucher=_voucher(section.voucher) if section.voucher else None,
+    )
+
+
+def _voucher(section: VoucherSection) -> VoucherTerms:
+    worth = section.worth
+    return VoucherTerms(
+        valid=section.valid,
+        money=worth.currency if worth else "",
+        worth=worth.minor if worth else 0,
+        percent=section.percent or 0,
+        item=section.item or "",
+        terms=section.terms,
     )
 
 
 def _gift(name: str, section: GiftSection, document: Document) -> Gift:
+    given = section.give or []
     return Gift(
         id=name,
         occasion=occasion_of(name, section),
-        points=_points(section.give),
-        rewards=_named(section.give, document.rewards),
-        badges=_named(section.give, document.badges),
+        points=_points(given),
+        rewards=_named(given, document.rewards),
+        badges=_named(given, document.badges),
         member_for=section.member_for,
         at_most_once_in=section.at_most_once_in,
         leap_day=section.leap_day,
         settled=30 if section.date_known_for is None else section.date_known_for,
         years=section.every or 1,
+        choose=tuple(section.choose or ()),
+        claim_within=section.claim_within or (Span(days=30) if section.choose else None),
     )
 
 

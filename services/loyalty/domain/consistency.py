@@ -36,6 +36,7 @@ from services.loyalty.domain.sections import (
     RewardSection,
     SpendPointsSection,
     TiersSection,
+    VoucherSection,
 )
 from services.loyalty.domain.source import Path
 from services.loyalty.domain.stamp_checks import presents, stamp_findings
@@ -158,7 +159,7 @@ def _measured(document: Document) -> Findings:
     for name, gift in document.gifts.items():
         given += [
             (("gifts", name, "give", index), one.currency)
-            for index, one in enumerate(gift.give)
+            for index, one in enumerate(gift.give or ())
             if isinstance(one, Points)
         ]
     for path, currency in given:
@@ -369,7 +370,12 @@ def _gifts(document: Document, names: Names) -> Findings:
             yield from misplaced(path, ("every",), gift, "a birthday comes each year")
         elif occasion:
             yield from misplaced(path, ("date_known_for",), gift, "only birthdays are told to us")
-        yield from presents((*path, "give"), gift.give, names)
+        if not gift.give and not gift.choose:
+            remedy = "Add give, as in give: [200 points], or choose"
+            yield Finding((*path, "give"), "it gives nothing", remedy)
+        yield from presents((*path, "give"), gift.give or (), names)
+        yield from dangling((*path, "choose"), gift.choose, names.rewards, "reward")
+        yield from repeated((*path, "choose"), gift.choose)
 
 
 _OCCASIONS = ("birthday", "anniversary", "tier-anniversary")
@@ -403,6 +409,8 @@ def _reward(path: Path, reward: RewardSection, names: Names) -> Findings:
         yield Finding(
             (*path, "limit"), "a reward is limited in times", "Write it like limit: 2 per year"
         )
+    if reward.voucher is not None:
+        yield from _voucher((*path, "voucher"), reward.voucher)
     if reward.gift_only:
         yield from misplaced(path, ("cost",), reward, "what is only ever a gift has no cost")
         gates = ("tier", "segment", "limit", "valid")
@@ -473,6 +481,23 @@ def spendable_of(document: Document) -> list[str]:
 def least_step(rates: Sequence[Rate]) -> int:
     """The fewest points that are worth whole minor units at every rate."""
     return lcm(*(rate.points // gcd(rate.points, rate.per) for rate in rates))
+
+
+def _voucher(path: Path, voucher: VoucherSection) -> Findings:
+    if voucher.percent and voucher.item:
+        yield Finding(
+            (*path, "item"),
+            "a voucher takes a share off or is exchanged for something, not both",
+            "Keep one of the two",
+        )
+    if not (voucher.worth or voucher.percent or voucher.item or voucher.terms):
+        yield Finding(
+            path,
+            "nothing says what it is good for",
+            "Add worth, percent, item or terms, as in worth: 5.00 GBP",
+        )
+    if voucher.worth and not voucher.worth.minor:
+        yield Finding((*path, "worth"), "it is worth nothing", "Leave it out")
 
 
 def _successors(document: Document, names: Names) -> Findings:

@@ -17,6 +17,7 @@ from services.loyalty.domain.activity import (
     ClaimedPurchase,
     Engaged,
     Enrolled,
+    GiftClaimed,
     HoldRequested,
     Purchased,
     RedemptionRequested,
@@ -42,7 +43,11 @@ def _looked_at(program: Program, body: AnyBody) -> Sequence[str]:
             return (*by_event.get(f"engagement:{of}", ()), *by_event.get("engagement:", ()))
         case Enrolled():
             return by_event.get("enrolled", ())
-        case RedemptionRequested(reward=name) | HoldRequested(reward=name):
+        case (
+            RedemptionRequested(reward=name) | HoldRequested(reward=name) | GiftClaimed(reward=name)
+        ):
+            if isinstance(body, GiftClaimed):  # what was offered may have a successor since
+                name = program.reward_name_now(name)
             reward = program.rewards.get(name)
             return () if reward is None or reward.stock is None else (reward.stock_key,)
         case Tick(moment="occasion"):

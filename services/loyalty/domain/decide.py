@@ -12,16 +12,20 @@ from sys import intern
 from typing import Any
 
 from services.loyalty.domain import (
+    benefits,
+    gifts,
     guests,
     holds,
     idle,
     longevity,
     membership,
     purchases,
+    redemptions,
     referrals,
     spending,
     stamps,
     tiers,
+    vouchers,
 )
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
@@ -29,6 +33,7 @@ from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
     AnyBody,
+    BenefitUsed,
     Cancelled,
     ClaimedPurchase,
     ClaimReturned,
@@ -36,6 +41,7 @@ from services.loyalty.domain.activity import (
     Engaged,
     Enrolled,
     Extended,
+    GiftClaimed,
     HoldCaptured,
     HoldRequested,
     HoldVoided,
@@ -43,6 +49,7 @@ from services.loyalty.domain.activity import (
     ProfileUpdated,
     PurchaseClaimed,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     ReferralCancelled,
     ReferralQualified,
@@ -59,6 +66,8 @@ from services.loyalty.domain.activity import (
     TransferRequested,
     TransferReturned,
     Unstuck,
+    VoucherUsed,
+    VoucherVoided,
     kind_of,
 )
 from services.loyalty.domain.calendar import DAY, NEVER, Instant, local_date, rfc3339
@@ -95,6 +104,9 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
 
     Never raises for anything that a producer or a member can do: that is a Decision with outcome
     ``refused``.
+
+    Raises:
+        CodeNeeded: a voucher is issued for which the facts hold no code.
     """
     body = activity.body
     at = effective_at(account, activity)
@@ -296,4 +308,9 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     PurchaseClaimed: guests.claim,
     ClaimedPurchase: guests.claimed,
     ClaimReturned: guests.returned,
+    RedemptionCancelled: redemptions.undo,
+    VoucherUsed: vouchers.use,
+    VoucherVoided: vouchers.void,
+    GiftClaimed: gifts.claim,
+    BenefitUsed: benefits.use,
 }

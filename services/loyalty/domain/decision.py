@@ -12,6 +12,7 @@ from services.loyalty.domain.activity import Activity, AnyBody
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.voucher import Redemption, Voucher
 
 ENGINE = 1
 """The semantics of decide, of the time zone data and of CEL. Once released, an engine's semantics
@@ -87,6 +88,10 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         waiting: for a claim, what waits at the receipt and when each had occurred, in order.
         code: a referral code drawn for the member, who has none yet.
         hold: how the hold ended that the activity names, if it is open no more.
+        redemption: the redemption that the activity names, if there is one.
+        voucher: the voucher that the activity, or its redemption, names, if there is one.
+        codes: digests of voucher codes that were drawn for this decision. The codes themselves are
+            bearer secrets and are never journaled.
     """
 
     receipt: Receipt | None = None
@@ -102,6 +107,9 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     waiting: list[tuple[AnyBody, Instant]] = []
     code: str = ""
     hold: EndedHold | None = None
+    redemption: Redemption | None = None
+    voucher: Voucher | None = None
+    codes: list[str] = []
 
 
 NO_FACTS = Facts()
@@ -126,13 +134,14 @@ class Derived(msgspec.Struct, frozen=True, gc=False):
 
 class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """A reward that the member got: by redemption (``by`` is its id) or as a gift (``by`` is the
-    occasion).
+    gift's name), with its voucher if it has one.
     """
 
     reward: str
     how: str
     by: str
     points: int
+    voucher: str = ""
 
 
 @dataclass(slots=True)
@@ -158,6 +167,8 @@ class Decision:
             trace has them too, so that the journal proves the counters.
         code: a referral code that becomes the member's.
         holds: holds made, changed or ended.
+        vouchers: vouchers made or changed.
+        redemptions: redemptions made or changed.
     """
 
     activity: Activity
@@ -182,3 +193,5 @@ class Decision:
     grants: dict[str, int] = field(default_factory=dict)
     code: str = ""
     holds: list[HoldKept] = field(default_factory=list)
+    vouchers: list[Voucher] = field(default_factory=list)
+    redemptions: list[Redemption] = field(default_factory=list)

@@ -24,6 +24,7 @@ from services.loyalty.domain.decision import (
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
+from services.loyalty.domain.voucher import Redemption, Voucher
 
 
 class Draft:
@@ -40,6 +41,7 @@ class Draft:
         "badges",
         "cards",
         "code",
+        "codes_taken",
         "counters",
         "day",
         "derived",
@@ -61,9 +63,12 @@ class Draft:
         "month",
         "new_code",
         "occurred_at",
+        "offers",
+        "open_vouchers",
         "program",
         "purchases",
         "receipts",
+        "redemptions",
         "referral",
         "rewards",
         "segments",
@@ -76,6 +81,7 @@ class Draft:
         "today",
         "trace",
         "tz",
+        "vouchers",
         "waiting",
         "windows",
         "zone",
@@ -124,6 +130,8 @@ class Draft:
         self.idle = account.idle
         self.holds = account.holds
         self.guest = account.guest
+        self.open_vouchers = account.vouchers
+        self.offers = account.offers
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -136,6 +144,9 @@ class Draft:
         self.grants = _NO_GRANTS
         self.holds_kept: list[HoldKept] = []
         self.taken = _NO_GRANTS
+        self.vouchers: dict[str, Voucher] = {}
+        self.redemptions: dict[str, Redemption] = {}
+        self.codes_taken = 0
 
     # Points -----------------------------------------------------------------------------------
 
@@ -407,6 +418,8 @@ class Draft:
             self.idle,
             self.holds,
             self.guest,
+            self.open_vouchers,
+            self.offers,
         )
         return Decision(
             activity=activity,
@@ -429,6 +442,8 @@ class Draft:
             grants=self.grants,
             code=self.new_code,
             holds=self.holds_kept,
+            vouchers=list(self.vouchers.values()),
+            redemptions=list(self.redemptions.values()),
         )
 
 

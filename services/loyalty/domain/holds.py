@@ -145,7 +145,7 @@ def capture(draft: Draft, body: HoldCaptured) -> None:
     if held.reward:
         reward = draft.program.reward_now(held.reward)
         assert reward is not None, "a reward that is dropped has a successor"
-        issue(draft, reward, body.redemption, points=points)
+        issue(draft, reward, body.redemption, points=points, counters=held.counters)
     rest = _rest(held.drawn, points)
     held = _replace(held, captured=held.captured + points, drawn=rest)
     draft.trace = {

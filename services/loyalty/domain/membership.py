@@ -83,6 +83,7 @@ def status(draft: Draft, body: StatusChanged) -> None:
         draft.standing, draft.segments, draft.gifts = Standing(), [], {}
         draft.cards, draft.badges = {}, {}
         draft.zone = draft.zone if body.status != "erased" else ""
+        draft.offers = []
     elif draft.account.status == "closed":
         tiers.enrol(draft)
     draft.status = body.status

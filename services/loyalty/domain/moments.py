@@ -42,9 +42,9 @@ _ACTIVATION, _HOLD_END, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OC
 )
 
 
-STAMPS, REFERRAL = "collect:", "referral:"
-"""How the names of lapses begin, whose own names follow: the card's, the order's. Deadlines on one
-instant are decided in the order of their names, what is parked first.
+CLAIM, STAMPS, REFERRAL, VOUCHER = "claim:", "collect:", "referral:", "voucher:"
+"""How the names of lapses begin, whose own ids follow: the card's, the order's, the voucher's.
+Deadlines on one instant are decided in the order of their names, what is parked first.
 """
 
 
@@ -103,10 +103,14 @@ class _Search:
         self.decided = decided
         self.first: Moment | None = None
 
-    def of(self, program: Program, account: Account, born_on: date | None) -> Moment | None:
+    def of(self, program: Program, account: Account, born_on: date | None) -> Moment | None:  # noqa: PLR0912 - one branch for each kind of moment
         """The first moment of an account under one version of the programme."""
         for waiting in account.waiting:
             self._meet(waiting.lapses_at, _LAPSE, "", waiting.seq)
+        for offer in account.offers:
+            self._meet(offer.until, _LAPSE, f"{CLAIM}{offer.id}")
+        for voucher in account.vouchers:
+            self._meet(voucher.expires_at, _LAPSE, f"{VOUCHER}{voucher.id}")
         if account.status == "unenrolled":
             return self.first
         if account.lots:
@@ -254,6 +258,8 @@ def _soonest(
     """
     if account.waiting or account.holds:
         before = _soonest_end(account, after, before)
+    if account.offers or account.vouchers:
+        before = _deadline(account, after, before)
     if account.status == "unenrolled":
         return before
     if account.lots:
@@ -298,6 +304,13 @@ def _soonest_progress(account: Account, after: Instant, before: Instant) -> Inst
     ends = [stamp.ends_at for card in account.cards.values() for stamp in card.stamps]
     if account.referral is not None and not account.referral.settled:
         ends.append(account.referral.ends_at)
+    return min((end for end in ends if after < end < before), default=before)
+
+
+def _deadline(account: Account, after: Instant, before: Instant) -> Instant:
+    """The first end of an offer or a voucher after one instant and before another, else that."""
+    ends = [offer.until for offer in account.offers]
+    ends += [voucher.expires_at for voucher in account.vouchers]
     return min((end for end in ends if after < end < before), default=before)
 
 

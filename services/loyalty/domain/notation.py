@@ -43,6 +43,8 @@ _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
 _QUOTA = re.compile(rf"[1-9][0-9]{{0,5}} per (?:{'|'.join(QUOTA_PERIODS)})", re.ASCII)
+_TERM = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", re.ASCII)
+_PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?%", re.ASCII)
 _FACTOR = re.compile(r"x([0-9]{1,3}(?:\.[0-9]{1,3})?)", re.ASCII)
 _WORTH = re.compile(
     r"([0-9]{1,9}(?:\.[0-9]{1,8})?) ([A-Z]{3})(?: per ([1-9][0-9]{0,8}))?", re.ASCII
@@ -98,6 +100,26 @@ def read_id(text: str) -> str:
             "Use at most 40 lower-case letters, digits and single hyphens, as in big-basket",
         )
     return text
+
+
+def read_term(text: str) -> str:
+    """The name of a term that only the shop reads: ``min_spend``."""
+    if not _TERM.fullmatch(text) or len(text) > 40:
+        raise Misread(
+            f"{text!r} cannot name a term",
+            "Use at most 40 lower-case letters and digits, with single underscores, as in "
+            "min_spend",
+        )
+    return text
+
+
+def read_percent(text: str) -> int:
+    """A share in hundredths of a percent, above nothing and up to all: ``10 %``, ``12.5 %``."""
+    match = _PERCENT.fullmatch(text)
+    share = int(Fraction(match[1]) * 100) if match else 0
+    if not 0 < share <= 100_00:
+        raise Misread(f"{text!r} is not a share", "Write it like 10 % or 12.5 %")
+    return share
 
 
 def read_kind(text: str) -> str:

@@ -381,7 +381,8 @@ class Gift:
     ``occasion`` is ``birthday``, ``anniversary`` (of the enrolment) or ``tier-anniversary`` (of the
     level held). ``member_for`` is the least membership; ``at_most_once_in`` days between two;
     ``leap_day`` ``feb_28`` or ``mar_1``; ``settled`` days that a date of birth must have stood
-    before its gift.
+    before its gift. The member chooses one of ``choose``; ``claim_within`` is the window in
+    which to choose, or to use its vouchers.
     """
 
     id: str
@@ -394,6 +395,8 @@ class Gift:
     settled: int = 30
     years: int = 1
     badges: tuple[str, ...] = ()
+    choose: tuple[str, ...] = ()
+    claim_within: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,8 +472,23 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
+class VoucherTerms:
+    """What a voucher is issued with: ``worth`` minor units of ``money``, ``percent`` in hundredths
+    of a percent, an ``item``, how long it is ``valid``, and ``terms`` that only the shop reads.
+    """
+
+    valid: Span = Span(months=12)
+    money: str = ""
+    worth: int = 0
+    percent: int = 0
+    item: str = ""
+    terms: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Reward:
-    """A reward of the catalogue: its cost in points, unless it is only ever a gift.
+    """A reward of the catalogue: its cost in points, unless it is only ever a gift, and the voucher
+    that it is handed over as, if it is.
 
     Attributes:
         tier, segment: who may redeem it; empty for everybody.
@@ -490,6 +508,7 @@ class Reward:
     segment: frozenset[str] = frozenset()
     valid_from: Instant = 0
     valid_until: Instant = NEVER
+    voucher: VoucherTerms | None = None
 
     @property
     def stock_key(self) -> str:
@@ -560,6 +579,8 @@ class Program:
     ``rejudges`` says that standings are looked at anew when it
     begins to hold, because it changes the tiers of the version before.
     ``claim_within`` is how long a guest's purchase may be claimed.
+    ``restored_for`` is how long points live whose lot had expired when their redemption was
+    cancelled.
     """
 
     name: str
@@ -589,6 +610,7 @@ class Program:
     holds: Holds = Holds()
     spend_points: SpendPoints | None = None
     claim_within: Span = Span(days=60)
+    restored_for: Span = Span(days=14)
     capped: frozenset[str] = field(init=False)
     rejudges: bool = False
     holds_out: bool = field(init=False)
@@ -637,6 +659,10 @@ class Program:
         """The terms of a reward: its own, or those of what took its place; None for no reward."""
         followed = self.successors.get("rewards", {})
         return self.rewards.get(name) or self.rewards.get(followed.get(name, ""))
+
+    def reward_name_now(self, name: str) -> str:
+        """The name that a reward has: its own, or its successor's."""
+        return self.successors.get("rewards", {}).get(name, name)
 
     def currency(self, name: str) -> Currency:
         """The terms of a currency of points: its own, or those of what took its place since."""

@@ -1,4 +1,6 @@
-"""The two ways in which an activity is not decided: it is refused, or it waits."""
+"""The two ways in which an activity is not decided: it is refused, or it waits. And what a decision
+may still be lacking.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,12 @@ def purchase_of(order: str) -> str:
     so, whatever a shop calls its orders.
     """
     return f"order:{order}"
+
+
+class CodeNeeded(Exception):
+    """The decision issues more vouchers than the facts hold codes for: draw one more, add its
+    digest, and decide again. So codes are drawn, and journaled, only where one is needed.
+    """
 
 
 class Park(Exception):

@@ -29,6 +29,7 @@ from services.loyalty.domain.written import (
     Name,
     OneOrMore,
     Part,
+    Percent,
     Positive,
     Present,
     Quota,
@@ -38,6 +39,7 @@ from services.loyalty.domain.written import (
     SomeDays,
     SomeDuration,
     SomeTime,
+    Term,
     Threshold,
     Time,
     Truth,
@@ -450,8 +452,18 @@ class GiftSection(Section):
         "the tier's is of the day since which a level above the first is held without a break.",
         "birthday",
     )
-    give: OneOrMore[Present] = _must(
-        "Points, and rewards and badges by name.", ["200 points", "birthday-treat"]
+    give: OneOrMore[Present] | None = _key(
+        "Points, and rewards and badges by name. Give this, `choose` or both.",
+        ["200 points", "birthday-treat"],
+    )
+    choose: OneOrMore[Id] | None = _key(
+        "Rewards of which the member chooses one.", ["five-off", "birthday-treat"]
+    )
+    claim_within: SomeDuration | None = _key(
+        "How long the gift can be used, rounded up to the next local midnight: the choice is made "
+        "by then, else it lapses, and vouchers given without a choice end by then. Where it is "
+        "left out, 30 days for a choice, and as long as its vouchers live otherwise.",
+        "30 days",
     )
     leap_day: Literal["feb_28", "mar_1"] = _key(
         "When 29 February is celebrated in other years.", default="feb_28"
@@ -543,6 +555,22 @@ class CapSection(Section):
     )
 
 
+class VoucherSection(Section):
+    """The voucher that a reward is handed over as: a code that the shop honours once."""
+
+    worth: Money | None = _key("What it is worth, for the shop and for the books.", "5.00 GBP")
+    percent: Percent | None = _key("What it takes off an order.", "10 %")
+    item: Word | None = _key("What it is exchanged for, as the shop calls it.", "22423")
+    valid: SomeDuration = _key(
+        "How long it can be used; rounded up to the next local midnight.", default="12 months"
+    )
+    terms: dict[Term, Word] = _key(
+        "What else the shop is to heed. Nothing here reads it; it is told with the voucher.",
+        {"min_spend": "20.00 GBP"},
+        default={},
+    )
+
+
 class RewardSection(Section):
     """A reward of the catalogue."""
 
@@ -562,6 +590,10 @@ class RewardSection(Section):
     valid: DateRange | None = _key(
         "From the first day until the end of the last, in the programme's time zone.",
         "2011-03-01/2011-05-31",
+    )
+    voucher: VoucherSection | None = _key(
+        "The voucher that it is handed over as, if it is.",
+        {"worth": "5.00 GBP", "valid": "90 days"},
     )
 
 
@@ -608,6 +640,28 @@ class RefundWithoutPurchaseSection(Section):
 
     wait: SomeDuration = _key("How long it waits for the purchase.", default="30 days")
     then: Literal["drop"] = _key("What becomes of it then: it lapses.", default="drop")
+
+
+class IfExpiredSection(Section):
+    """What becomes of points that return after their lot has expired."""
+
+    valid: Duration = _key(
+        "How long they live on, rounded up to the next local midnight; 0 days lets them expire at "
+        "once.",
+        default="14 days",
+    )
+
+
+class CancelledRedemptionSection(Section):
+    """What a cancelled redemption gives back: what is owed is repaid first."""
+
+    to: Literal["original_lot"] = _key(
+        "Where points return to: the lot that they came from, with its expiry.",
+        default="original_lot",
+    )
+    if_expired: IfExpiredSection = _key(
+        "Where that lot has expired since.", {"valid": "14 days"}, default={}
+    )
 
 
 class TransfersSection(Section):
@@ -693,6 +747,9 @@ class Document(Section):
     )
     returns: ReturnsSection = _key(
         "The window in which returns are to be expected.", {"within": "30 days"}, default={}
+    )
+    cancelled_redemption: CancelledRedemptionSection = _key(
+        "Redemptions that are undone.", {"if_expired": {"valid": "14 days"}}, default={}
     )
     transfers: TransfersSection = _key("Points between members.", {"allowed": "true"}, default={})
     successors: SuccessorsSection = _key(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from services.loyalty.domain import vouchers
 from services.loyalty.domain.activity import (
     Adjusted,
     RedemptionRequested,
@@ -15,12 +18,13 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.catalogue import count_redemption, refuse_unless_available
-from services.loyalty.domain.decision import Derived, IssuedReward
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.paying import check_payment, payment_told
 from services.loyalty.domain.periods import expiry_at
 from services.loyalty.domain.program import Currency, Program, Reward
 from services.loyalty.domain.refusal import Refusal
+from services.loyalty.domain.voucher import Redemption
 
 
 def redemption(draft: Draft, body: RedemptionRequested) -> None:
@@ -59,16 +63,21 @@ def reward_to_redeem(draft: Draft, name: str) -> Reward:
 
 def settle(draft: Draft, reward: Reward, redemption: str) -> None:
     """Issues a reward whose points are drawn, and counts it against its stock and limit."""
-    count_redemption(draft, reward)
-    issue(draft, reward, redemption, points=reward.cost)
+    counters = count_redemption(draft, reward)
+    issue(draft, reward, redemption, points=reward.cost, counters=counters)
 
 
-def issue(draft: Draft, reward: Reward, redemption: str, *, points: int) -> None:
-    """Gives a reward whose points are drawn and that was counted, now or when they were held."""
-    draft.rewards.append(IssuedReward(reward.id, "redemption", redemption, points))
-    draft.announce(
-        "loyalty.reward.issued.v1",
-        {"reward": reward.id, "by": "redemption", "redemption": redemption},
+def issue(
+    draft: Draft, reward: Reward, redemption: str, *, points: int, counters: Sequence[str]
+) -> None:
+    """Gives a reward whose points are drawn and that was counted, now or when they were held, with
+    its voucher if it has one.
+    """
+    voucher = vouchers.issue(
+        draft, reward.id, how="redemption", by=redemption, cost=(reward.currency, points)
+    )
+    draft.redemptions[redemption] = msgspec.structs.replace(
+        draft.redemptions[redemption], voucher=voucher, counters=list(counters)
     )
 
 
@@ -104,8 +113,23 @@ def redeemed(
     cause: str,
     told: Mapping[str, Any],
 ) -> None:
-    """Posts points spent, drawn as (currency, lot, points), and says so."""
-    for currency, key, points in draws:
+    """Posts points spent, drawn as (currency, lot, points), keeps where they came from, and says
+    so.
+    """
+    if draft.facts.redemption is not None:
+        raise Refusal("redemption_exists", redemption=redemption)
+    drawn = list(draws)
+    draft.redemptions[redemption] = Redemption(
+        redemption,
+        told.get("reward", ""),
+        told["currency"],
+        told["points"],
+        draft.program.version,
+        draft.seq,
+        draft.effective_at,
+        [(key, points) for _, key, points in drawn],
+    )
+    for currency, key, points in drawn:
         draft.post(
             "redemption",
             currency,

@@ -17,7 +17,6 @@ from services.loyalty.domain.account import Account, Card, FullCard, Stamp, Stam
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.calendar import NEVER, Instant
 from services.loyalty.domain.counters import take_stock
-from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import limit_key, look
 from services.loyalty.domain.occasion import Occasion
@@ -30,6 +29,7 @@ from services.loyalty.domain.periods import (
 )
 from services.loyalty.domain.program import Stamps
 from services.loyalty.domain.receipt import Posting, Receipt
+from services.loyalty.domain.vouchers import issue
 
 _NEW = Card()
 
@@ -255,10 +255,7 @@ def _fill(draft: Draft, terms: Stamps, stamps: list[Stamp]) -> None:
             tiers.judge(draft, posting.currency, credited=posting.points, window=posting.window)
     rewards = [reward for reward in terms.rewards if take_stock(draft, reward, by=terms.id)]
     for reward in rewards:
-        draft.rewards.append(IssuedReward(reward, "gift", terms.id, 0))
-        draft.announce(
-            "loyalty.reward.issued.v1", {"reward": reward, "by": "stamps", "gift": terms.id}
-        )
+        issue(draft, reward, how="gift", by=terms.id, occasion="stamps")
     for badge in terms.badges:
         badges.award(draft, badge, by=terms.id)
     final_at = after_span(draft.effective_at, draft.program.returns, draft.tz)

@@ -37,6 +37,11 @@ KINDS = (
     "claim",
     "claimed",
     "claim_back",
+    "redemption_cancellation",
+    "voucher_use",
+    "voucher_void",
+    "gift_claim",
+    "benefit_use",
 )
 """Kinds of activity, as the journal names them."""
 
@@ -51,6 +56,17 @@ back.
 def _line(rest: tuple[str, str], **kinds: tuple[str, str]) -> dict[str, tuple[str, str]]:
     return {kind: kinds.get(kind) or _OWN.get(kind, rest) for kind in KINDS}
 
+
+_VOUCHERS = dict.fromkeys(("voucher_use", "voucher_void"), (DECIDE, ""))
+"""A voucher was paid for: it outlives the account."""
+
+
+def _refused(reason: str, *kinds: str) -> dict[str, tuple[str, str]]:
+    return dict.fromkeys(kinds, (REFUSE, reason))
+
+
+_ASKED = ("redemption_cancellation", "voucher_use", "voucher_void", "gift_claim", "benefit_use")
+"""What somebody asks for and waits for the answer: it never parks."""
 
 _MONEY_BACK = dict.fromkeys(("delivery", "cancellation", "refund"), (DECIDE, ""))
 
@@ -74,6 +90,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         reinstatement=(REFUSE, "not_enrolled"),
         claim=(DECIDE, ""),
         claimed=(REFUSE, "not_enrolled"),
+        **_refused("not_enrolled", *_ASKED),
     ),
     "active": _line((DECIDE, ""), claim=(REFUSE, "not_a_receipt")),
     "suspended": _line(
@@ -82,10 +99,11 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         redemption=(REFUSE, "account_suspended"),
         transfer=(REFUSE, "account_suspended"),
         hold=(REFUSE, "account_suspended"),
+        **_refused("account_suspended", "voucher_use", "benefit_use"),
     ),
-    "closed": _line((REFUSE, "account_closed"), status=(DECIDE, ""), **_MONEY_BACK),
-    "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK),
-    "erased": _line((REFUSE, "member_erased"), **_MONEY_BACK),
+    "closed": _line((REFUSE, "account_closed"), status=(DECIDE, ""), **_MONEY_BACK, **_VOUCHERS),
+    "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK, **_VOUCHERS),
+    "erased": _line((REFUSE, "member_erased"), **_MONEY_BACK, **_VOUCHERS),
     "stuck": _line(
         (PARK, "tick"),
         redemption=(REFUSE, "account_stuck"),
@@ -100,14 +118,16 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer_back=(PARK, "tick"),
         claim=(REFUSE, "account_stuck"),
         claim_back=(PARK, "tick"),
+        **_refused("account_stuck", *_ASKED),
     ),
 }
 """Per status and kind: decide, park (and what is awaited) or refuse (and the reason).
 
 A suspended member goes on earning, because a purchase is a fact whatever the suspicion turns out to
-be, but cannot spend. What was held before is promised: a shop may still capture it, or let go of
-it. Refunds move money and are answered in every status: before the enrolment and while stuck they
-wait, after the end of an account they take back what the ledger still shows.
+be, but cannot spend, nor use vouchers and benefits. What was held before is promised: a shop may
+still capture it, or let go of it. Refunds move money and are answered in every status: before the
+enrolment and while stuck they wait, after the end of an account they take back what the ledger
+still shows.
 """
 
 

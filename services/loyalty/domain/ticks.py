@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.loyalty.domain import badges, holds, lots, referrals, refunds, stamps, tiers
+from services.loyalty.domain import (
+    badges,
+    gifts,
+    holds,
+    lots,
+    referrals,
+    refunds,
+    stamps,
+    tiers,
+    vouchers,
+)
 from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
-from services.loyalty.domain.counters import take_stock
-from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.moments import REFERRAL, STAMPS
+from services.loyalty.domain.moments import CLAIM, REFERRAL, STAMPS, VOUCHER
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
 from services.loyalty.domain.rejudging import rejudge
@@ -52,11 +60,19 @@ def _expire(draft: Draft, body: Tick) -> None:
 
 
 def _lapse(draft: Draft, body: Tick) -> None:
-    for prefix, ends in ((STAMPS, stamps.lapse), (REFERRAL, referrals.settle)):
+    for prefix, ends in _LAPSES:
         if body.name.startswith(prefix):
             ends(draft, body.name.removeprefix(prefix))
             return
     raise AssertionError(f"nothing lapses under the name {body.name!r}")
+
+
+_LAPSES: tuple[tuple[str, Callable[[Draft, str], None]], ...] = (
+    (CLAIM, gifts.lapse),
+    (STAMPS, stamps.lapse),
+    (REFERRAL, referrals.settle),
+    (VOUCHER, vouchers.expire),
+)
 
 
 def _notice(draft: Draft, body: Tick) -> None:
@@ -77,7 +93,10 @@ def _occasion(draft: Draft, body: Tick) -> None:
             draft.trace.setdefault("not", []).append((gift.id, why))
             continue
         rewards = _give(draft, gift)
-        given.append({"gift": gift.id, "points": dict(gift.points), "rewards": rewards})
+        given.append(
+            {"gift": gift.id, "points": dict(gift.points), "rewards": rewards}
+            | ({"choose": list(gift.choose)} if gift.choose else {})
+        )
     if given:
         draft.trace["gifts"] = given
         draft.gifts = {**draft.gifts, body.name: body.at}
@@ -119,12 +138,7 @@ def _give(draft: Draft, gift: Gift) -> list[str]:
                 ],
             },
         )
-    rewards = [reward for reward in gift.rewards if take_stock(draft, reward, by=gift.id)]
-    for reward in rewards:
-        draft.rewards.append(IssuedReward(reward, "gift", gift.id, 0))
-        draft.announce(
-            "loyalty.reward.issued.v1", {"reward": reward, "by": gift.occasion, "gift": gift.id}
-        )
+    rewards = gifts.give_rewards(draft, gift)
     for badge in gift.badges:
         badges.award(draft, badge, by=gift.id)
     return rewards

@@ -197,6 +197,10 @@ UntilWhen: TypeAlias = Annotated[
     ),
 ]
 Quota: TypeAlias = Annotated[str, _written(notation.read_quota, "unlimited", "2 per year")]
+Term: TypeAlias = Annotated[str, _written(notation.read_term, "min_spend")]
+Percent: TypeAlias = Annotated[
+    int, _written(notation.read_percent, "10 %", "12.5 %", pattern=r"[0-9]+(\.[0-9]{1,2})? ?%")
+]
 Factor: TypeAlias = Annotated[
     tuple[int, int],
     _written(notation.read_factor, "x2", "x1.5", pattern=r"x[0-9]+(\.[0-9]{1,3})?"),

@@ -13,6 +13,7 @@ from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
 from services.loyalty.http import (
     activities,
+    benefits,
     books,
     catalogue,
     claims,
@@ -29,6 +30,7 @@ from services.loyalty.http import (
     program,
     progress,
     spending,
+    vouchers,
 )
 from services.loyalty.http.bodies import BodyLimit
 from services.loyalty.http.metrics import HttpMetrics, Measured
@@ -77,6 +79,8 @@ def bare_app() -> FastAPI:
         holds,
         longevity,
         claims,
+        vouchers,
+        benefits,
         activities,
         program,
         holdouts,

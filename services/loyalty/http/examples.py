@@ -150,6 +150,7 @@ REWARDS: Example = {
             "by": "birthday",
             "points": 0,
             "issued_at": "2011-04-02T23:00:00Z",
+            "voucher": None,
         }
     ],
 }
@@ -365,6 +366,105 @@ REDEMPTION: Example = {
     "reward": "five-off",
     "points": 500,
     "currency": "points",
+    "voucher": "v13-0",
+}
+VOUCHER: Example = {
+    "voucher": "v13-0",
+    "member_id": "17850",
+    "code": "7Q3KV-9ZBM4-01XTE-RW8HC",
+    "state": "open",
+    "reward": "five-off",
+    "how": "redemption",
+    "by": "rd-5f0c7a2be94d10c86d1b",
+    "points": 500,
+    "currency": "points",
+    "worth": {"amount": "5.00", "currency": "GBP"},
+    "percent": None,
+    "item": None,
+    "terms": {"min_spend": "20.00 GBP"},
+    "issued_at": _AS_OF,
+    "expires_at": "2011-08-30T23:00:00Z",
+    "ended_at": None,
+    "order_id": None,
+    "reason": None,
+}
+VOUCHERS: Example = {"member_id": "17850", "as_of": _AS_OF, "vouchers": [VOUCHER]}
+USE_REQUEST: Example = {"order_id": "536412"}
+USED: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "voucher": {
+        **{name: value for name, value in VOUCHER.items() if name != "code"},
+        "state": "used",
+        "ended_at": _AS_OF,
+        "order_id": "536412",
+    },
+}
+VOID_REQUEST: Example = {"reason": "sent_twice", "actor": "agent-7"}
+VOIDED_VOUCHER: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "voucher": {
+        **{name: value for name, value in VOUCHER.items() if name != "code"},
+        "state": "voided",
+        "ended_at": _AS_OF,
+        "reason": "sent_twice",
+    },
+}
+CANCELLATION_REQUEST: Example = {"reason": "order_cancelled"}
+CANCELLATION: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 540}],
+    "redemption": "rd-5f0c7a2be94d10c86d1b",
+    "reward": "five-off",
+    "currency": "points",
+    "points": 500,
+    "left": 0,
+    "returned": [{"points": 500, "expires_at": "2011-08-31T23:00:00Z", "lot_had_expired": False}],
+    "voucher": "v13-0",
+}
+OFFERS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "offers": [
+        {
+            "offer": "g9-birthday",
+            "gift": "birthday",
+            "choose": ["five-off", "birthday-treat"],
+            "claim_by": "2011-07-01T23:00:00Z",
+        }
+    ],
+}
+GIFT_CLAIM_REQUEST: Example = {"reward": "birthday-treat"}
+CLAIMED: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "offer": "g9-birthday",
+    "reward": "birthday-treat",
+    "voucher": "v14-0",
+}
+BENEFITS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "level": "gold",
+    "benefits": [
+        {
+            "name": "priority-shipping",
+            "terms": "unlimited",
+            "used": 0,
+            "left": None,
+            "period": None,
+        },
+        {"name": "free-upgrade", "terms": "2 per year", "used": 1, "left": 1, "period": "2011"},
+    ],
+}
+BENEFIT_REQUEST: Example = {"about": "booking-4711"}
+BENEFIT_USED: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "benefit": "free-upgrade",
+    "terms": "2 per year",
+    "left": 0,
 }
 TRANSFER: Example = {
     **_SETTLED,

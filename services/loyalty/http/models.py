@@ -255,6 +255,9 @@ class RewardIssued(Shown):
     by: str = Field(description="The redemption's id, or the occasion.")
     points: int = Field(description="Points paid for it; 0 for a gift.", ge=0)
     issued_at: Moment = Field(description="When.")
+    voucher: str | None = Field(
+        default=None, description="Id of its voucher, if it has one: see /vouchers."
+    )
 
 
 class Rewards(Shown):
@@ -548,6 +551,10 @@ class Redemption(Settled):
     )
     points: int = Field(description="What it cost.", ge=0)
     currency: str = Field(description="The currency of the cost.")
+    voucher: str | None = Field(
+        default=None,
+        description="Id of its voucher, if it has one. The code is told by /vouchers alone.",
+    )
     order_id: str | None = Field(default=None, description="The order that was paid for.")
     worth: Amount | None = Field(default=None, description="What the points paid of it.")
     hold: str | None = Field(default=None, description="The hold whose points they were.")

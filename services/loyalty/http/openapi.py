@@ -34,6 +34,7 @@ included. Every error is `application/problem+json` (RFC 9457) with a stable `co
 """
 TAGS = [
     {"name": "members", "description": "What a member has, and why."},
+    {"name": "vouchers", "description": "Codes that the shop honours once, gifts and benefits."},
     {"name": "spending", "description": "Requests that move a member's points."},
     {
         "name": "activities",

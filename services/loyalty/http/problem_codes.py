@@ -113,6 +113,34 @@ KINDS: dict[str, Kind] = {
     "member_erased": Kind(
         410, "The member was erased", "Nothing more can be done with this account."
     ),
+    # Vouchers, gifts, benefits and redemptions undone.
+    "unknown_voucher": Kind(404, "No such voucher", "Check the code or the voucher's id."),
+    "voucher_used": Kind(409, "The voucher was used before", "A voucher is used once."),
+    "voucher_expired": Kind(409, "The voucher has expired", "Nothing can be done with it."),
+    "voucher_voided": Kind(409, "The voucher was voided", "Nothing can be done with it."),
+    "unknown_redemption": Kind(404, "No such redemption", "Check the redemption's id."),
+    "redemption_exists": Kind(
+        409, "The redemption was carried out before", "Ask with a new Idempotency-Key."
+    ),
+    "already_cancelled": Kind(
+        409, "The redemption is cancelled already", "All its points went back before."
+    ),
+    "more_than_redeemed": Kind(
+        409, "More points than the redemption took", "Return at most what `left` says."
+    ),
+    "whole_only": Kind(
+        409, "It can only be cancelled whole", "Leave `points` out: its voucher cannot be split."
+    ),
+    "unknown_offer": Kind(
+        404, "No such offer", "See the member's /offers: it was claimed, has lapsed, or never was."
+    ),
+    "not_offered": Kind(422, "The gift does not offer that", "Take one that `choose` names."),
+    "benefit_not_held": Kind(
+        409, "The member's tier does not bring that", "See the member's /benefits."
+    ),
+    "benefit_used_up": Kind(
+        409, "The benefit is used up", "Wait for the next period that `terms` names."
+    ),
     "refused": Kind(409, "The programme refuses this", "See `reason` for why."),
     # Holds, and points as money.
     "unknown_hold": Kind(404, "No such hold", "See /holds for the member's."),

@@ -148,5 +148,7 @@ def _place(location: tuple[str | int, ...]) -> str:
 async def _on_exception(request: Request, error: Exception) -> Response:
     """Log line and answer carry the same ``instance``; the answer says no more of what failed."""
     instance = uuid4().urn
-    _log.error("%s %s failed as %s", request.method, request.url.path, instance, exc_info=error)
+    # never the path itself: it may name a voucher's code
+    route = getattr(request.scope.get("route"), "path", "an unknown path")
+    _log.error("%s %s failed as %s", request.method, route, instance, exc_info=error)
     return respond("internal_error", facts={"instance": instance})

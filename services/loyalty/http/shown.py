@@ -245,6 +245,7 @@ def _issued(reward: Issued) -> models.RewardIssued:
         by=reward.by,
         points=reward.points,
         issued_at=rfc3339(reward.issued_at),
+        voucher=reward.voucher or None,
     )
 
 

@@ -90,6 +90,7 @@ COMMON = (
         "insufficient_points",
         *REWARDS,
         *PAYING,
+        "redemption_exists",
         *COMMON,
         example=examples.REDEMPTION,
         status=201,
@@ -318,6 +319,7 @@ def _accepted(asked: Asked) -> models.Settled:
                 reward=reward_id,
                 points=reward.cost,
                 currency=reward.currency,
+                voucher=asked.decision.rewards[0].voucher or None,
                 **settled,
             )
         case TransferRequested(transfer=name, to_member=target, currency=currency, points=points):

@@ -27,6 +27,7 @@ from services.loyalty.domain.activity import (
     HoldVoided,
     Line,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     Refunded,
     RefundLine,
@@ -34,6 +35,7 @@ from services.loyalty.domain.activity import (
     Segmented,
     StatusChanged,
     TransferRequested,
+    VoucherUsed,
 )
 from services.loyalty.domain.calendar import DAY, HOUR, Instant, to_datetime
 
@@ -53,7 +55,16 @@ earn:
     friend: {points: 200}
 """
 DOCUMENT = _SHOP.read_text("utf-8").replace("\nearn:\n", _MORE)
-MEMBERS = [f"m{number:02}" for number in range(12)]
+LATE = "undoes-late"
+UNDONE_LATE: dict[int, AnyBody] = {
+    0: Enrolled(),
+    6: Adjusted("points", 400, "goodwill", "ann"),
+    12: RedemptionRequested("late", "tea-towel"),
+    168: RedemptionCancelled("late"),
+}
+"""A redemption is undone when its lot has long expired: what happens, by the day."""
+OTHERS = [f"m{number:02}" for number in range(12)]
+MEMBERS = [*OTHERS, LATE]
 
 
 def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
@@ -62,12 +73,12 @@ def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
     """
     kinds = [
         "buy", "buy", "buy", "buy", "refund", "refund", "cancel", "deliver", "amend", "engage",
-        "redeem", "adjust", "segment", "status", "send", "hold", "hold", "capture", "void",
-        "extend", "reinstate",
+        "redeem", "redeem", "undo", "use", "adjust", "segment", "status", "send", "hold", "hold",
+        "capture", "void", "extend", "reinstate",
     ]  # fmt: skip
     held: dict[str, str] = {}
     while True:
-        member, order = chance.choice(MEMBERS), f"o{chance.randrange(90)}"
+        member, order = chance.choice(OTHERS), f"o{chance.randrange(90)}"
         lines = [
             Line(
                 position, f"{chance.randrange(300)}", chance.randrange(1, 9), chance.randrange(2000)
@@ -82,7 +93,11 @@ def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
             "deliver": Delivered(order),
             "amend": Amended(order, "GBP", lines),
             "engage": Engaged(chance.choice(["product.reviewed", "survey.answered"])),
-            "redeem": RedemptionRequested(f"r{chance.random()}", "tea-towel"),
+            "redeem": RedemptionRequested(
+                f"r{chance.randrange(60)}", chance.choice(["tea-towel", "five-off"])
+            ),
+            "undo": RedemptionCancelled(f"r{chance.randrange(60)}", chance.choice([0, 0, 9])),
+            "use": VoucherUsed(f"v{chance.randrange(2, 9)}-0"),
             "adjust": Adjusted("points", chance.randrange(-300, 600), "goodwill", "ann"),
             "segment": Segmented("vip", START, START + 40 * DAY),
             "status": StatusChanged(chance.choice(["suspended", "active", "active", "active"])),
@@ -113,7 +128,9 @@ def late(body: AnyBody, chance: random.Random) -> Instant:
 
 
 async def live(session: PgSession) -> None:
-    """Half a year of twelve members, the first two of whom join late."""
+    """Half a year of twelve members, the first two of whom join late, and of one who changes her
+    mind late.
+    """
     await session.connection.execute(
         "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
         " published_by) VALUES (1, $1, $1, $2, 'd', 'ann')",
@@ -121,7 +138,7 @@ async def live(session: PgSession) -> None:
         DOCUMENT,
     )
     chance, programs, clock = random.Random(17), Programs(), FixedClock(START)
-    joining = [message(member, Enrolled(), START, f"join-{member}") for member in MEMBERS]
+    joining = [message(member, Enrolled(), START, f"join-{member}") for member in OTHERS]
     await record_batch(session, programs, clock, joining[2:])
     code = (await session.load_accounts(["m05"]))["m05"].account.code
     named = [
@@ -136,6 +153,8 @@ async def live(session: PgSession) -> None:
             message(member, body, clock.at - late(body, chance), f"{day}-{number}")
             for number, (member, body) in zip(range(25), happens, strict=False)
         ]
+        if day in UNDONE_LATE:
+            batch.append(message(LATE, UNDONE_LATE[day], clock.at, f"late-{day}"))
         if day == 30:
             batch += joining[:2]
         await record_batch(session, programs, clock, batch)

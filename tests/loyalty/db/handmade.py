@@ -8,10 +8,19 @@ from typing import Any
 
 import msgspec
 
+from services.loyalty.application.codes import digest_of
 from services.loyalty.application.record import record_writes
 from services.loyalty.application.store import Decided, Loaded, ProfilePatch, Write
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.account import Account, HeldLot, Hold, Lot, Standing, Waiting
+from services.loyalty.domain.account import (
+    Account,
+    HeldLot,
+    Hold,
+    Lot,
+    OpenVoucher,
+    Standing,
+    Waiting,
+)
 from services.loyalty.domain.activity import (
     Activity,
     AnyBody,
@@ -20,6 +29,8 @@ from services.loyalty.domain.activity import (
     HoldRequested,
     Line,
     Purchased,
+    RedemptionCancelled,
+    RedemptionRequested,
     Refunded,
     Resumed,
     Tick,
@@ -39,10 +50,14 @@ from services.loyalty.domain.decision import (
 )
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
+from services.loyalty.domain.voucher import Redemption, Voucher
 
 START: Instant = 1_291_190_760_000_000  # 2010-12-01T08:06:00Z
 EXPIRY = START + 90 * DAY
 LOT = f"points/2010-12/{EXPIRY}"
+
+_CODES: dict[str, str] = {}
+"""Codes that were drawn, by their digests."""
 
 Step = Callable[[Account], Decided]
 """Makes the next Decision about an account."""
@@ -220,7 +235,78 @@ def captured(account: Account) -> Decided:
         changed={"holds": []},
         entries=[LedgerEntry("redemption", "points", 9, "held", "redeemed", LOT, "", "mug", "r1")],
         holds=[HoldKept(spent, "captured", EXPIRY)],
+        redemptions=[Redemption("r1", "mug", "points", 9, 1, account.seq + 1, START, [(LOT, 9)])],
     )
+
+
+def redeemed(code: str) -> Step:
+    """All points go for a reward with a voucher of this code."""
+
+    def step(account: Account) -> Decided:
+        [lot] = account.lots
+        voucher, row = _spent(account.seq + 1, lot.points, code)
+        _CODES[voucher.digest] = code
+        return _decided(
+            account,
+            RedemptionRequested("r", "mug"),
+            changed={"lots": [], "vouchers": [OpenVoucher(voucher.id, EXPIRY)]},
+            entries=[_moved("redemption", lot.points, ("available", "redeemed"), lot.key, "")],
+            facts=Facts(codes=[voucher.digest]),
+            lots={lot.key: LotTotals(taken_in=lot.taken_in)},
+            rewards=[IssuedReward("mug", "redemption", "r", lot.points, voucher.id)],
+            vouchers=[voucher],
+            redemptions=[row],
+        )
+
+    return step
+
+
+def cancelled(code: str) -> Step:
+    """What :func:`redeemed` did just before is undone, into two lots that follow its own."""
+
+    def step(account: Account) -> Decided:
+        voucher, row = _spent(account.seq, 40, code)
+        ends = [EXPIRY + days * DAY for days in (1, 2)]
+        lots = [Lot("points", "2010-12", end, 0, "", 20, 20) for end in ends]
+        return _decided(
+            account,
+            RedemptionCancelled("r"),
+            changed={"vouchers": [], "lots": lots},
+            entries=[
+                _moved("redemption_reversal", 20, ("redeemed", "available"), LOT, lot.key)
+                for lot in lots
+            ],
+            facts=Facts(redemption=row, voucher=voucher),
+            vouchers=[msgspec.structs.replace(voucher, state="voided", ended_at=START)],
+            redemptions=[msgspec.structs.replace(row, returned=[40])],
+            lots={LOT: LotTotals(successors=tuple(lot.key for lot in lots))},
+        )
+
+    return step
+
+
+def _spent(seq: int, points: int, code: str) -> tuple[Voucher, Redemption]:
+    voucher = Voucher(
+        f"v{seq}-0",
+        "mug",
+        "redemption",
+        "r",
+        digest_of(code),
+        1,
+        seq,
+        START,
+        EXPIRY,
+        "points",
+        points,
+    )
+    row = Redemption("r", "mug", "points", points, 1, seq, START, [(LOT, points)], voucher.id)
+    return voucher, row
+
+
+def _moved(
+    kind: str, points: int, buckets: tuple[str, str], lot_from: str, lot_to: str
+) -> LedgerEntry:
+    return LedgerEntry(kind, "points", points, *buckets, lot_from, lot_to, "mug", "r")
 
 
 def sent(account: Account) -> Decided:
@@ -257,7 +343,7 @@ def write_of(loaded: Loaded, *steps: Step, profile: ProfilePatch | None = None) 
     for step in steps:
         decided.append(step(account))
         account = decided[-1].decision.account
-    return Write(loaded, account, EXPIRY, decided, profile)
+    return Write(loaded, account, EXPIRY, decided, profile, codes=_CODES)
 
 
 async def opened(session: PgSession, *members: str) -> list[Loaded]:

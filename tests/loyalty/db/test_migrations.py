@@ -105,4 +105,5 @@ async def test_every_table_that_grows_with_members_leads_with_the_member(
         "outbox_derived",
         "dead_letter_pkey",
         "referral_code_pkey",
+        "voucher_code_key",
     }

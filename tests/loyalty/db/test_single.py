@@ -15,6 +15,7 @@ from services.loyalty.db.session import PgSession
 from services.loyalty.db.single import Answer, read_one, write_one
 from tests.loyalty.db.handmade import (
     bought,
+    cancelled,
     captured,
     closed,
     digest,
@@ -23,6 +24,7 @@ from tests.loyalty.db.handmade import (
     opened,
     parked,
     record,
+    redeemed,
     resumed,
     rewarded,
     write_of,
@@ -55,6 +57,10 @@ BESIDE_DECISIONS = {"profile", "dead_letter", "idempotency", "checkpoint_head"}
 """Tables of members that no Decision writes."""
 
 
+OWN_CODE = {"voucher": ("code", "doc"), "journal": ("facts",)}
+"""Columns that have a voucher's code or its digest, which no two members share."""
+
+
 async def test_one_statement_writes_what_a_batch_writes(session: PgSession) -> None:
     lives = (
         (bought("1"), held, parked, rewarded, bought("2", 70, level="silver")),
@@ -64,10 +70,15 @@ async def test_one_statement_writes_what_a_batch_writes(session: PgSession) -> N
         ada, bob = await opened(session, "ada", "bob")
         await record(session, write_of(ada, *life))
         assert await write_one(session.connection, write_of(bob, *life))
+    for spend in (lambda code: (bought("3"), redeemed(code)), lambda code: (cancelled(code),)):
+        ada, bob = await opened(session, "ada", "bob")
+        await record(session, write_of(ada, *spend("one")))
+        assert await write_one(session.connection, write_of(bob, *spend("other")))
     for table in tables.metadata.tables.values():
         if "member_id" not in table.c or table.name in BESIDE_DECISIONS:
             continue
-        same = [c.name for c in table.c if c.name not in ("member_id", "link", "head")]
+        own = ("member_id", "link", "head", *OWN_CODE.get(table.name, ()))
+        same = [c.name for c in table.c if c.name not in own]
         rows = await session.connection.fetch(
             f"SELECT member_id, ({', '.join(same)})::text FROM {table.name} ORDER BY 1, 2"
         )

@@ -15,6 +15,7 @@ from tests.loyalty.db.handmade import (
     expired,
     lived,
     parked,
+    redeemed,
     resumed,
     rewarded,
     sent,
@@ -89,6 +90,41 @@ BENT = [
     ),
 ]
 """Changes, whose books they bend, and how what is found begins."""
+
+
+SPENT = [
+    ("UPDATE voucher SET code = 'another'", "code of voucher v2-0"),
+    ("UPDATE voucher SET points = 39", "columns of voucher v2-0"),
+    ("UPDATE voucher SET worth = 5, money = 'GBP'", "columns of voucher v2-0"),
+    ("DELETE FROM voucher", "open vouchers"),
+    ("UPDATE voucher SET doc = replace(doc, '\"points\":40', '\"points\":41'), points = 41",
+     "points of voucher v2-0"),
+    ("UPDATE redemption SET returned = 1", "columns of redemption r"),
+    ("DELETE FROM redemption", "points and returned points of redemption r"),
+    ("UPDATE redemption SET doc = replace(doc, ',40]]', ',39]]')", "draws of redemption r"),
+]  # fmt: skip
+"""Changes to what was spent, and how what is found begins."""
+
+
+@pytest.mark.tampered
+@pytest.mark.parametrize(("change", "what"), SPENT)
+async def test_a_change_to_redemptions_and_vouchers_is_found(
+    session: PgSession,
+    connection: asyncpg.Connection,
+    owner: asyncpg.Connection,
+    change: str,
+    what: str,
+) -> None:
+    await lived(session, ["ada"], bought("1"), redeemed("7Q3KV"))
+    await owner.execute("SET session_replication_role = replica")
+    verdict = await verify(connection)
+    assert verdict.sound, verdict.first
+    assert (verdict.open_vouchers, verdict.vouchers) == (1, {"points": 40})
+    await owner.execute(change)
+    verdict = await verify(connection)
+    assert verdict.first is not None
+    assert verdict.first.what.startswith(what), verdict.first
+    assert "7Q3KV" not in str(verdict.first)
 
 
 @pytest.fixture

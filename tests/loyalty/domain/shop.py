@@ -34,18 +34,21 @@ from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
     AnyBody,
+    BenefitUsed,
     Cancelled,
     ClaimedPurchase,
     Delivered,
     Engaged,
     Enrolled,
     Extended,
+    GiftClaimed,
     HoldCaptured,
     HoldRequested,
     HoldVoided,
     Lapsed,
     Line,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     Refunded,
     RefundLine,
@@ -56,6 +59,8 @@ from services.loyalty.domain.activity import (
     TransferReceived,
     TransferRequested,
     TransferReturned,
+    VoucherUsed,
+    VoucherVoided,
     decode_body,
     encode_body,
 )
@@ -76,6 +81,7 @@ from services.loyalty.domain.program import (
     Window,
 )
 from services.loyalty.domain.receipt import Receipt, decode_receipt
+from services.loyalty.domain.voucher import Redemption, Voucher, decode_redemption, decode_voucher
 from tests.loyalty.fake_store import FakeSession, FakeStore, events_of, settled
 from tests.loyalty.proof import Auditor, replay
 
@@ -398,6 +404,24 @@ class Member:
         """By hand: what has expired lives again."""
         return self.does(Reinstated("points", _instant(until), "fair", "ops", **more), at)
 
+    def undoes(self, redemption: str, points: int = 0, at: str | Instant | None = None) -> Outcome:
+        return self.does(RedemptionCancelled(redemption, points, "changed_mind", "ops"), at)
+
+    def uses(self, voucher: str, order: str = "", at: str | Instant | None = None) -> Outcome:
+        return self.does(VoucherUsed(voucher, order), at)
+
+    def loses(self, voucher: str, at: str | Instant | None = None) -> Outcome:
+        """The voucher is voided."""
+        return self.does(VoucherVoided(voucher, "mistake", "ops"), at)
+
+    def claims(self, offer: str, reward: str, at: str | Instant | None = None) -> Outcome:
+        return self.does(GiftClaimed(offer, reward), at)
+
+    def enjoys(
+        self, benefit: str, at: str | Instant | None = None, *, known_at: str | None = None
+    ) -> Outcome:
+        return self.does(BenefitUsed(benefit), at, known_at=known_at)
+
     def is_adjusted(self, by: int, at: str | None = None, currency: str = "points") -> Outcome:
         return self.does(Adjusted(currency, by, "goodwill", "ops"), at)
 
@@ -458,6 +482,17 @@ class Member:
 
     def receipt(self, order: str) -> Receipt:
         return decode_receipt(self.shop.store.receipts[self.name, order])
+
+    def voucher(self, voucher: str) -> Voucher:
+        return decode_voucher(self.shop.store.vouchers[self.name, voucher])
+
+    def vouchers(self) -> list[Voucher]:
+        """All that the member ever had, in the order of their ids."""
+        held = self.shop.store.vouchers
+        return [decode_voucher(held[key]) for key in sorted(held) if key[0] == self.name]
+
+    def redemption(self, redemption: str) -> Redemption:
+        return decode_redemption(self.shop.store.redemptions[self.name, redemption])
 
     def entries(self, kind: str | None = None) -> list[LedgerEntry]:
         """Ledger entries in order, all or of one kind."""

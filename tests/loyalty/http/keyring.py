@@ -11,6 +11,7 @@ from services.loyalty.application.api_keys import SCOPES, ApiKey, hash_secret, s
 from services.loyalty.application.books import Books
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.online import (
+    CodedVoucher,
     HoldRow,
     Issued,
     JournalPageItem,
@@ -54,6 +55,12 @@ class Keyring:
         raise Unreachable(NOWHERE)
 
     async def load_hold(self, member: str, hold: str) -> HoldRow | None:
+        raise Unreachable(NOWHERE)
+
+    async def load_coded(self, member: str, limit: int) -> list[CodedVoucher]:
+        raise Unreachable(NOWHERE)
+
+    async def find_code(self, code: str) -> CodedVoucher | None:
         raise Unreachable(NOWHERE)
 
     async def load_versions(self) -> list[PublishedVersion]:

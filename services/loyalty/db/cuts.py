@@ -37,7 +37,15 @@ _SIZE = 2000
 _PREFETCH = 1000
 
 # An account's clocks never run back, so either condition keeps the beginning of a chain.
-_SEEN = """
+_WAS_KNOWN = """coalesce(j.seq <= s.was_known, j.seq <= s.is_known,
+                $5::timestamptz IS NULL OR j.recorded_at <= $5)"""
+_IS_KNOWN = "coalesce(j.seq <= s.is_known, $5::timestamptz IS NULL OR j.recorded_at <= $5)"
+_SECTION = f"""CASE
+            WHEN j.effective_at < $3 AND {_WAS_KNOWN} THEN 0
+            WHEN j.effective_at < $3 AND {_IS_KNOWN} THEN 2
+            WHEN j.effective_at < $4 AND {_IS_KNOWN} THEN 1
+            ELSE -1 END"""
+_MEMBERS = """
     seen AS (
         SELECT a.member_id,
             CASE WHEN $7::bigint IS NOT NULL THEN coalesce((
@@ -49,21 +57,15 @@ _SEEN = """
                 WHERE h.member_id = a.member_id AND h.number <= $6
                 ORDER BY h.number DESC LIMIT 1), 0) END AS is_known
         FROM account a WHERE a.member_id > $1 AND a.member_id <= $2
-    ), known AS (
-        SELECT j.*, coalesce(j.seq <= s.is_known, $5::timestamptz IS NULL OR j.recorded_at <= $5)
-            AS known, coalesce(j.seq <= s.was_known, j.seq <= s.is_known,
-            $5::timestamptz IS NULL OR j.recorded_at <= $5) AS was_known
+    )
+"""
+_SEEN = f"""
+    {_MEMBERS}, placed AS (
+        SELECT j.*, {_SECTION} AS section
         FROM seen s JOIN journal j ON j.member_id = s.member_id
         WHERE j.member_id > $1 AND j.member_id <= $2
-    ), placed AS (
-        SELECT k.*, CASE
-            WHEN k.effective_at < $3 AND k.was_known THEN 0
-            WHEN k.effective_at < $3 AND k.known THEN 2
-            WHEN k.effective_at < $4 AND k.known THEN 1
-            ELSE -1 END AS section
-        FROM known k
     ), cut AS (SELECT * FROM placed WHERE section >= 0)
-"""
+"""  # noqa: S608  our own text
 _LEGS = f"""
     WITH {_SEEN}
     SELECT c.section, l.currency, l.kind, leg.bucket, split_part(leg.lot, '/', 2) AS issued,
@@ -128,6 +130,36 @@ _ORDERS = f"""
         SELECT FROM ledger l WHERE l.member_id = p.member_id AND l.seq = p.seq
         AND l.kind = 'accrual' AND l.order_id <> '')
     ORDER BY p.seq
+"""  # noqa: S608  our own text
+# A voucher's id holds the seq of the row that issued it. It ends once, by the row that it names.
+_VOUCHED = f"""
+    {_MEMBERS}, vouched AS (
+        SELECT v.*, came.seq, came.section AS came,
+            CASE WHEN went.section >= 0 THEN went.section END AS went
+        FROM seen s JOIN voucher v ON v.member_id = s.member_id
+        CROSS JOIN LATERAL (
+            SELECT j.seq, {_SECTION} AS section FROM journal j WHERE j.member_id = v.member_id
+                AND j.seq = split_part(ltrim(v.voucher_id, 'v'), '-', 1)::bigint
+        ) AS came
+        LEFT JOIN LATERAL (
+            SELECT {_SECTION} AS section FROM journal j WHERE j.member_id = v.member_id
+                AND j.seq = (v.doc::json ->> 'ended_seq')::bigint
+        ) AS went ON v.state <> 'open'
+        WHERE came.section >= 0
+    )
+"""  # noqa: S608  our own text
+_VOUCHERS = f"""
+    WITH {_VOUCHED}
+    SELECT currency, money, came, went, CASE WHEN went IS NULL THEN 'open' ELSE state END AS state,
+        count(*), sum(points)::bigint, sum(worth)::bigint
+    FROM vouched GROUP BY 1, 2, 3, 4, 5
+"""  # noqa: S608  our own text
+_CARRIED = f"""
+    WITH {_VOUCHED}
+    SELECT l.currency, split_part(l.lot_from, '/', 2) AS issued, v.came, v.went,
+        CASE WHEN v.went IS NULL THEN 'open' ELSE v.state END AS state, sum(l.points)::bigint
+    FROM vouched v JOIN ledger l ON l.member_id = v.member_id AND l.seq = v.seq
+    WHERE v.points > 0 AND l.kind = 'redemption' GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608  our own text
 _NEXT = """
     SELECT max(member_id), count(*) FROM (
@@ -196,6 +228,18 @@ class CutReader:
         """Members and activities under the closing cut."""
         [row] = await self._fetch(_CHAINS, span)
         return row[0], row[1]
+
+    async def vouchers(self, span: Span) -> Sequence[asyncpg.Record]:
+        """currency, money, sections of coming and going, state, count, points and worth of vouchers
+        alike.
+        """
+        return await self._fetch(_VOUCHERS, span)
+
+    async def carried(self, span: Span) -> Sequence[asyncpg.Record]:
+        """currency, month of issue, sections of coming and going, state and points that vouchers
+        carry.
+        """
+        return await self._fetch(_CARRIED, span)
 
     def issued(self, span: Span, least: int) -> AsyncIterator[asyncpg.Record]:
         """Rows that issued points, one line per entry that is of no receipt from before."""

@@ -35,7 +35,7 @@ from services.loyalty.domain.calendar import (
 from services.loyalty.domain.consideration import Change, Consideration, Found, Row, decided_body
 from services.loyalty.domain.decision import Facts
 from services.loyalty.domain.ledger import LedgerEntry
-from services.loyalty.domain.movements import OPENING, Leg, Movements
+from services.loyalty.domain.movements import OPENING, Carried, Leg, Movements
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 
@@ -69,6 +69,7 @@ class Making:
         self._movements: defaultdict[str, Movements] = defaultdict(Movements)
         self._curve: dict[str, dict[tuple[str, str], tuple[int, int]]] = {}
         self._held: defaultdict[str, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._vouchers: defaultdict[tuple[str, str], dict[str, list[int]]] = defaultdict(dict)
         self._unpriced: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._members = self._activities = self._legs = 0
         self._program = held_at(programs, cuts.until - 1)
@@ -105,7 +106,20 @@ class Making:
         members, activities = await self._reader.chains(span)
         self._members += members
         self._activities += activities
+        await self._read_vouchers(span)
         await self._read_consideration(span)
+
+    async def _read_vouchers(self, span: Span) -> None:
+        for currency, *carried in await self._reader.carried(span):
+            self._movements[currency].carry(Carried(*carried))
+        for currency, money, came, went, state, *sums in await self._reader.vouchers(span):
+            if went == OPENING:
+                continue  # it had ended before
+            columns = ["opening" if came == OPENING else "issued"]
+            columns += [] if went is None else [state]
+            for column in columns:
+                known = self._vouchers[currency, money].setdefault(column, [0, 0, 0])
+                known[:] = [was + more for was, more in zip(known, sums, strict=True)]
 
     def _add_to_curve(
         self, currency: str, issued: str, month: str, redeemed: int, lost: int
@@ -172,7 +186,7 @@ class Making:
             status="closed" if closed else "provisional",
             closed=closed,
             currencies=currencies,
-            vouchers=[],
+            vouchers=bookreport.voucher_rolls(self._vouchers),
             deferred=deferred,
             unpriced=bookreport.unpriced_points(self._unpriced),
             journals=deferral.postings(deferred, approvals, cuts.until),
@@ -193,7 +207,7 @@ class Making:
         minor, per, money = terms.worth or (0, 1, "")
         worth = Worth(not terms.qualifies, Fraction(minor, per), money)
         curve = self._curve.get(currency, {})
-        return bookreport.currency_books(currency, self._movements[currency], worth, curve, 0)
+        return bookreport.currency_books(currency, self._movements[currency], worth, curve)
 
 
 def held_at(programs: Mapping[int, Program], at: Instant) -> Program:

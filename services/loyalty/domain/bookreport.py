@@ -106,24 +106,32 @@ class CurrencyBooks(msgspec.Struct, frozen=True):
     breakage: list[Breakage]
 
 
-class VoucherRoll(msgspec.Struct, frozen=True):
-    """Vouchers by the currency of the points that they carry, from opening to closing: how many,
-    and their points.
-    """
+class VoucherMoves(msgspec.Struct, frozen=True):
+    """opening + issued − used − expired − voided = closing, of vouchers or of what they carry."""
 
-    currency: str
     opening: int
     issued: int
     used: int
     expired: int
     voided: int
     closing: int
-    opening_points: int
-    issued_points: int
-    used_points: int
-    expired_points: int
-    voided_points: int
-    closing_points: int
+
+
+class VoucherRoll(msgspec.Struct, frozen=True):
+    """Vouchers that carry points of one currency and are worth one money, from opening to closing.
+    Both are empty for those that carry none (gifts), or whose worth the shop alone can tell.
+
+    Attributes:
+        vouchers: how many.
+        points: the points that they carry.
+        worth: what they are worth, in minor units of ``money``.
+    """
+
+    currency: str
+    money: str
+    vouchers: VoucherMoves
+    points: VoucherMoves
+    worth: VoucherMoves
 
 
 class UnpricedPoints(msgspec.Struct, frozen=True):
@@ -225,7 +233,6 @@ def currency_books(
     movements: Movements,
     worth: Worth,
     curve: Mapping[tuple[str, str], tuple[int, int]],
-    vouchers: int,
 ) -> CurrencyBooks:
     """The books of a currency from its legs, and from what its months lost or redeemed by month:
     (issued, month) → (redeemed, lost).
@@ -236,7 +243,7 @@ def currency_books(
         currency=currency,
         spendable=worth.spendable,
         rollforward=rows,
-        liability=_liability(closing if worth.spendable else {}, vouchers, worth),
+        liability=_liability(closing if worth.spendable else {}, movements.open_vouchers, worth),
         by_age=_outstanding(movements, "issued"),
         by_expiry=_outstanding(movements, "expires"),
         breakage=_breakage(movements, curve) if worth.spendable else [],
@@ -334,6 +341,25 @@ def differences(
     return found
 
 
+def voucher_rolls(
+    found: Mapping[tuple[str, str], Mapping[str, Sequence[int]]],
+) -> list[VoucherRoll]:
+    """Rows from counts, points and worth by (currency, money) and column."""
+    return [
+        VoucherRoll(*key, *(_voucher_moves(columns, place) for place in range(3)))
+        for key, columns in sorted(found.items())
+    ]
+
+
+def _voucher_moves(columns: Mapping[str, Sequence[int]], place: int) -> VoucherMoves:
+    opening, issued, used, expired, voided = (
+        columns[name][place] if name in columns else 0
+        for name in ("opening", "issued", "used", "expired", "voided")
+    )
+    closing = opening + issued - used - expired - voided
+    return VoucherMoves(opening, issued, used, expired, voided, closing)
+
+
 def unpriced_points(found: Mapping[tuple[str, str], int]) -> list[UnpricedPoints]:
     """Rows from points by (currency, reason)."""
     return [UnpricedPoints(*key, points) for key, points in sorted(found.items()) if points]
@@ -377,8 +403,9 @@ def _table(report: Report, table: Table) -> tuple[list[str], list[list[object]]]
         kind = Breakage if table == "breakage" else Outstanding
         rows = [(each.currency, row) for each in report.currencies for row in _rows_of(each, table)]
         return _flat(kind, rows, "currency")
+    if table == "vouchers":
+        return _voucher_table(report)
     kinds: dict[str, tuple[type[msgspec.Struct], Sequence[msgspec.Struct]]] = {
-        "vouchers": (VoucherRoll, report.vouchers),
         "deferred": (MonthDeferred, report.deferred),
         "unpriced": (UnpricedPoints, report.unpriced),
         "journals": (JournalLine, report.journals),
@@ -402,6 +429,17 @@ def _flat(
         for name, row in rows
     ]
     return [*([first] if first else []), *fields], lines
+
+
+def _voucher_table(report: Report) -> tuple[list[str], list[list[object]]]:
+    """One row per currency, money and measure."""
+    heads = list(VoucherMoves.__struct_fields__)
+    lines: list[list[object]] = [
+        [each.currency, each.money, what, *(getattr(getattr(each, what), head) for head in heads)]
+        for each in report.vouchers
+        for what in ("vouchers", "points", "worth")
+    ]
+    return ["currency", "money", "measure", *heads], lines
 
 
 def _rollforward_table(report: Report) -> tuple[list[str], list[list[object]]]:

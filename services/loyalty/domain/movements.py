@@ -7,13 +7,15 @@ come to nothing over all buckets.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 OPENING, PERIOD, PRIOR = 0, 1, 2
 """Sections of a report: what stood at its beginning, what happened in it, and what had happened
 before and was not known then.
 """
+
+_ALL = (OPENING, PERIOD, PRIOR)
 
 COLUMNS: dict[str, str] = {
     "opening": "imported",
@@ -55,8 +57,26 @@ class Leg(NamedTuple):
     expires: str
 
 
+class Carried(NamedTuple):
+    """Points of a month of issue that vouchers alike carry: in which section these were issued, in
+    which they ended (None: they are open) and how: ``used``, ``expired`` or ``voided``.
+    """
+
+    issued: str
+    came: int
+    went: int | None
+    state: str
+    points: int
+
+    def is_open(self, sections: Collection[int]) -> bool:
+        """Whether the vouchers are open where these sections end."""
+        return self.came in sections and self.went not in sections
+
+
 class MonthPoints(NamedTuple):
-    """What became of the points of one month of issue: ``lost`` ones expired or were forfeited."""
+    """What became of the points of one month of issue: ``lost`` ones expired or were forfeited, or
+    the voucher that carried them expired.
+    """
 
     outstanding: int
     redeemed: int
@@ -73,6 +93,16 @@ class Movements:
 
     def __init__(self) -> None:
         self._legs: defaultdict[Leg, int] = defaultdict(int)
+        self._carried: list[Carried] = []
+
+    def carry(self, carried: Carried) -> None:
+        """Adds points that vouchers carry. In the ledger they are redeemed."""
+        self._carried.append(carried)
+
+    @property
+    def open_vouchers(self) -> int:
+        """Points that vouchers carry which are open at the end."""
+        return sum(each.points for each in self._carried if each.is_open(_ALL))
 
     def add(self, leg: Leg, points: int) -> None:
         """Adds points (negative where they leave the bucket)."""
@@ -112,16 +142,21 @@ class Movements:
             if any(found[key].values()):
                 yield key, {bucket: found[key][bucket] for bucket in OUTSTANDING}
 
-    def months(self, sections: Iterable[int] = (OPENING, PERIOD, PRIOR)) -> dict[str, MonthPoints]:
+    def months(self, sections: Collection[int] = _ALL) -> dict[str, MonthPoints]:
         """What became of the points of each month of issue, by the end or at the beginning.
 
-        Points that paid off arrears count as redeemed: what they bought was given before.
+        Points that paid off arrears count as redeemed: what they bought was given before. Points
+        that an open voucher carries are owed still: it moves the obligation and discharges none.
         """
         wanted = frozenset(sections)
         found: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
         for leg, points in self._legs.items():
             if leg.section in wanted and leg.issued and leg.bucket in _PLACE:
                 found[leg.issued][_PLACE[leg.bucket]] += points
+        for each in self._carried:
+            if each.is_open(wanted) or (each.came in wanted and each.state == "expired"):
+                found[each.issued][0 if each.is_open(wanted) else 2] += each.points
+                found[each.issued][1] -= each.points
         return {month: MonthPoints(*found[month]) for month in sorted(found)}
 
 

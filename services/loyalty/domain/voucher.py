@@ -34,7 +34,7 @@ class Voucher(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         terms: what the shop is to heed, by names that only it understands.
         state: ``open``, ``used``, ``expired`` or ``voided``; only ``open`` ever changes.
         ended_at: when it stopped being open; ``reason`` why it was voided, ``order`` on what it was
-            used.
+            used, ``ended_seq`` the journal row that ended it.
     """
 
     id: str
@@ -57,6 +57,7 @@ class Voucher(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ended_at: Instant = 0
     reason: str = ""
     order: str = ""
+    ended_seq: int = 0
 
 
 class Redemption(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -149,6 +149,11 @@ def _open(draft: Draft, voucher_id: str) -> Voucher:
 
 def _end(draft: Draft, voucher: Voucher, state: str, *, reason: str = "", order: str = "") -> None:
     draft.vouchers[voucher.id] = msgspec.structs.replace(
-        voucher, state=state, ended_at=draft.effective_at, reason=reason, order=order
+        voucher,
+        state=state,
+        ended_at=draft.effective_at,
+        reason=reason,
+        order=order,
+        ended_seq=draft.seq,
     )
     draft.open_vouchers = [held for held in draft.open_vouchers if held.id != voucher.id]

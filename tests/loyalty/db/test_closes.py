@@ -27,10 +27,19 @@ from services.loyalty.domain.activity import (
     Enrolled,
     Line,
     Purchased,
+    RedemptionCancelled,
     RedemptionRequested,
     Refunded,
+    VoucherUsed,
 )
-from services.loyalty.domain.bookreport import Breakage, Report, Table, as_csv, encode_report
+from services.loyalty.domain.bookreport import (
+    Breakage,
+    Report,
+    Table,
+    VoucherMoves,
+    as_csv,
+    encode_report,
+)
 from services.loyalty.domain.calendar import (
     DAY,
     HOUR,
@@ -162,10 +171,17 @@ def check(report: Report) -> None:
                 assert sum(getattr(row, name) for row in split) == held.get(bucket, 0)
         owed = each.liability
         if each.spendable:
-            assert owed.total == sum(held.get(bucket, 0) for bucket in OUTSTANDING)
+            in_lots = sum(held.get(bucket, 0) for bucket in OUTSTANDING)
+            assert owed.total == in_lots + owed.open_vouchers
             assert owed.arrears == -held.get("arrears", 0)
         else:
             assert owed.total == owed.arrears == 0
+    for roll in report.vouchers:
+        for moves in (roll.vouchers, roll.points, roll.worth):
+            ended = moves.used + moves.expired + moves.voided
+            assert moves.opening + moves.issued - ended == moves.closing >= 0
+    in_vouchers = sum(each.liability.open_vouchers for each in report.currencies)
+    assert in_vouchers == sum(roll.points.closing for roll in report.vouchers)
     for month in report.deferred:
         assert minor(month.allocated) - minor(month.recognised) == minor(month.deferred) >= 0
         assert minor(month.recognised) >= 0
@@ -420,6 +436,53 @@ async def test_verify_names_a_closed_period_that_is_not_what_it_was(
     await closes.verify(life.session.connection, verdict)
     assert verdict.first is not None
     assert verdict.first.what == "report of closed period 2010-12"
+
+
+VOUCHERS = """
+program: vouchers
+holds_from: "2011-01-01T00:00"
+timezone: Europe/London
+currencies: {points: {worth: 0.01 GBP}}
+earn: {base: {event: purchase, give: {points: 1 per 0.10 GBP}}}
+rewards:
+  fiver: {cost: 500 points, voucher: {worth: 5.00 GBP, valid: 30 days}}
+"""
+
+
+async def test_a_voucher_moves_the_obligation_until_it_ends(session: PgSession) -> None:
+    """Of three vouchers for 500 points each, one is used, one expires, one is undone."""
+    life = Life(session)
+    await life.opens(VOUCHERS, day("2011-01-01"))
+    life.clock.at = day("2011-01-12")
+    await life.does("m00", Enrolled())
+    await life.does("m00", Purchased("o1", "GBP", [Line(1, "A", 1, 1000_00)]))
+    for name in ("r1", "r2", "r3"):
+        await life.does("m00", RedemptionRequested(name, "fiver"))
+    life.clock.at = day("2011-02-01")
+    january = await life.closes("2011-01")
+    await life.does("m00", VoucherUsed("v3-0", "o2"))
+    await life.does("m00", RedemptionCancelled("r2"))
+    life.clock.at = day("2011-03-01")
+    await catch_up_due(session, life.programs, life.clock, until=life.clock.at)
+    february = await life.closes("2011-02")
+    for report in (january, february):
+        check(report)
+    [first], [second] = january.vouchers, february.vouchers
+    assert (first.vouchers, first.points, first.worth) == (
+        VoucherMoves(0, 3, 0, 0, 0, 3),
+        VoucherMoves(0, 1500, 0, 0, 0, 1500),
+        VoucherMoves(0, 1500, 0, 0, 0, 1500),
+    )
+    assert second.points == VoucherMoves(1500, 0, 500, 500, 500, 0)
+    [points], [later] = january.currencies, february.currencies
+    assert (points.liability.available, points.liability.open_vouchers) == (8500, 1500)
+    assert (later.liability.available, later.liability.total) == (9000, 9000)
+    [waits], [done] = january.deferred, february.deferred
+    assert (waits.points_redeemed, waits.recognised) == (0, "0.00")
+    assert (done.points_redeemed, done.points_expected) == (500, "9500")
+    assert (done.allocated, done.recognised_now) == ("90.91", "4.78")
+    again = await life.reports("2011-01")
+    assert encode_report(again) == encode_report(january)
 
 
 EXAMPLE_52 = """

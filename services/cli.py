@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     adds = _Adds(made.add_subparsers(metavar="COMMAND", required=True, title="commands"))
     _add_processes(adds)
     _add_set_up(adds)
+    _add_adjustments(adds)
     _add_operations(adds)
     _add_books(adds)
     _add_trying_out(adds)
@@ -198,6 +199,31 @@ def _add_set_up(adds: _Adds) -> None:
     show.add_argument("--defaults", action="store_true", help="defaults instead of values")
 
 
+def _add_adjustments(adds: _Adds) -> None:
+    adjust = adds(
+        "adjust",
+        "commands.adjust:adjust",
+        "grant or take points by hand, with a reason and a name",
+        example='loyalty adjust 17850 -250 --reason goodwill.undone --by "Ann Li"',
+    )
+    adjust.add_argument("member", help="the member's id")
+    adjust.add_argument("points", type=int, help="whole points; a negative number takes")
+    adjust.add_argument("--currency", default="points", help="which points (default: %(default)s)")
+    adjust.add_argument("--reason", required=True, help="a reason code, kept for ever")
+    adjust.add_argument("--by", required=True, help="who answers for it")
+    adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
+    approve = adds(
+        "approve",
+        "commands.adjust:approve",
+        "approve or decline an adjustment of somebody else that waits for it",
+        example='loyalty approve 17850 case-7 --by "Bo Chen"',
+    )
+    approve.add_argument("member", help="the member's id")
+    approve.add_argument("adjustment", help="the adjustment's id")
+    approve.add_argument("--decline", action="store_true", help="drop it instead")
+    approve.add_argument("--by", required=True, help="who decides; never who asked")
+
+
 def _add_operations(adds: _Adds) -> None:
     program = adds.group("program", "check, publish and show the programme")
     check = program(
@@ -247,18 +273,6 @@ def _add_operations(adds: _Adds) -> None:
     holdout.add_argument("--since", metavar="DATE", help="first day (default: the holdout's first)")
     holdout.add_argument("--until", metavar="DATE", help="last day (default: the rule's, or today)")
     holdout.add_argument("--json", action="store_true", help="print it as one JSON object")
-    adjust = adds(
-        "adjust",
-        "commands.adjust:adjust",
-        "grant or take points by hand, with a reason and a name",
-        example='loyalty adjust 17850 -250 --reason goodwill.undone --by "Ann Li"',
-    )
-    adjust.add_argument("member", help="the member's id")
-    adjust.add_argument("points", type=int, help="whole points; a negative number takes")
-    adjust.add_argument("--currency", default="points", help="which points (default: %(default)s)")
-    adjust.add_argument("--reason", required=True, help="a reason code, kept for ever")
-    adjust.add_argument("--by", required=True, help="who answers for it")
-    adjust.add_argument("--id", help="a name for it that counts once, however often it is sent")
     tier = adds(
         "tier",
         "commands.tier:give",

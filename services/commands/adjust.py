@@ -1,4 +1,4 @@
-"""Points granted or taken by hand from the command line."""
+"""Points granted or taken by hand from the command line, and a second person's word on that."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.activity import Activity, Adjusted, AnyBody, encode_body
+from services.loyalty.domain.activity import Activity, Adjusted, AnyBody, Approved, encode_body
 from services.settings import Settings
 
 SOURCE = "loyalty.cli"
@@ -24,11 +24,29 @@ SOURCE = "loyalty.cli"
 async def adjust(settings: Settings, options: Namespace) -> None:
     """Records an adjustment and says what came of it; the same ``--id`` never counts twice."""
     name = options.id or str(uuid4())
-    body = Adjusted(options.currency, options.points, options.reason, options.by)
+    body = Adjusted(options.currency, options.points, options.reason, options.by, name)
     outcome = await record_by_hand(settings, options.member, body, name)
     if settled(outcome, name):
         points = f"{options.points:+,} {options.currency}"
         print(f"member {options.member}, seq {outcome.seq}: {points}, recorded as {name}")
+        if await _waits(settings, options.member, name):
+            print(f"no point moves before another person decides: loyalty approve … {name}")
+
+
+async def approve(settings: Settings, options: Namespace) -> None:
+    """Carries out an adjustment that waits, or drops it, and says what came of that."""
+    name, approved = str(uuid4()), not options.decline
+    body = Approved(options.adjustment, approved, options.by)
+    outcome = await record_by_hand(settings, options.member, body, name)
+    if settled(outcome, name):
+        done = "approved and carried out" if approved else "declined"
+        print(f"member {options.member}, seq {outcome.seq}: {options.adjustment} {done}")
+
+
+async def _waits(settings: Settings, member: str, name: str) -> bool:
+    async with connected(wiring.database_url(settings), purpose="adjust") as connection:
+        [loaded] = (await PgSession(connection).load_accounts([member])).values()
+    return any(one.adjustment == name for one in loaded.account.affairs.approvals)
 
 
 async def record_by_hand(settings: Settings, member: str, body: AnyBody, name: str) -> Outcome:

@@ -144,10 +144,54 @@ PUBLISHED: dict[str, Published] = {
         {"segment": _text("The segment.")},
         {"segment": "lapsed"},
     ),
-    "loyalty.member.suspended.v1": _status("A member can neither earn nor spend for now."),
+    "loyalty.member.suspended.v1": _status("A member cannot spend for now."),
     "loyalty.member.reopened.v1": _status("A member's account is active again."),
     "loyalty.member.closed.v1": _status("A member's account was closed."),
     "loyalty.member.erased.v1": _status("A member's personal data was destroyed."),
+    "loyalty.member.blocked.v1": Published(
+        "Earning or spending was blocked for a member, apart from the status.",
+        {"what": _text("What.", enum=["earning", "spending"]), "reason": REASON},
+        {"what": "spending", "reason": "card-stolen"},
+    ),
+    "loyalty.member.unblocked.v1": Published(
+        "Earning or spending is no longer blocked for a member.",
+        {"what": _text("What.", enum=["earning", "spending"]), "reason": REASON},
+        {"what": "spending", "reason": "card-found"},
+    ),
+    "loyalty.adjustment.requested.v1": Published(
+        "An adjustment waits for a second person. No point moved yet.",
+        {
+            "adjustment": _text("Id of the adjustment."),
+            "currency": CURRENCY,
+            "points": SIGNED_POINTS,
+            "reason": REASON,
+            "lapses_at": _instant("Before when it has to be decided on."),
+        },
+        {
+            "adjustment": "ad-1",
+            "currency": "points",
+            "points": 2000,
+            "reason": "goodwill",
+            "lapses_at": "2011-03-16T00:00:00Z",
+        },
+    ),
+    "loyalty.adjustment.dropped.v1": Published(
+        "An adjustment that waited for a second person will not be carried out.",
+        {
+            "adjustment": _text("Id of the adjustment."),
+            "currency": CURRENCY,
+            "points": SIGNED_POINTS,
+            "reason": REASON,
+            "why": _text("`declined`, `lapsed`, or what became of the account."),
+        },
+        {
+            "adjustment": "ad-1",
+            "currency": "points",
+            "points": 2000,
+            "reason": "goodwill",
+            "why": "declined",
+        },
+    ),
     "loyalty.points.accrued.v1": Published(
         "An activity or an occasion earned points.",
         {

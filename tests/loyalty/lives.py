@@ -11,7 +11,9 @@ from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
     AnyBody,
+    Approved,
     BenefitUsed,
+    Blocked,
     Cancelled,
     Delivered,
     Engaged,
@@ -209,6 +211,9 @@ _MORE: dict[str, Any] = {
     "restored_for": Span(days=7),
     "transfers": True,
     "spend_points": SpendPoints("points", {"GBP": Rate(10, 1_00, "GBP")}, 20, 10, 5_000, 3600),
+    "transfer_limits": (Limit("week", times=3), Limit("month", points=900)),
+    "approval_above": 250,
+    "approval_within": Span(days=5),
     "wait": Span(days=20),
     "exclude": Filter(category=frozenset({"post"})),
 }
@@ -236,6 +241,7 @@ def monthly() -> Program:
         tiers(grace=Span(days=15), warn_days=(30,)),
         holds_from=START,
         holds=Holds(longest_s=90 * 86_400),
+        closed_keeps=Span(days=8),
         **_MORE,
     )
 
@@ -457,7 +463,12 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
         st.integers(-400, 400),
         st.just("x"),
         st.just("y"),
+        st.sampled_from(["a1", "a2"]),
     ),
+    st.builds(
+        Approved, st.sampled_from(["a1", "a2"]), st.booleans(), st.sampled_from(["y", "z", "z"])
+    ),
+    st.builds(Blocked, st.sampled_from(["earning", "spending"]), st.sampled_from([True, False])),
     st.builds(
         TransferRequested,
         st.just("t"),

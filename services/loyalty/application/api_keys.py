@@ -14,9 +14,10 @@ from dataclasses import dataclass
 SCOPES: dict[str, str] = {
     "members:read": "see members: balances, tier, lots, rewards and the journal",
     "members:write": "hold, redeem and transfer points of members",
-    "members:adjust": "grant and take points by hand, and give them longer lives",
     "vouchers:read": "see vouchers with their codes, of a member or by code",
     "vouchers:use": "use up vouchers by their codes",
+    "members:adjust": "grant and take points by hand, give them longer lives, and change what"
+    " members may do",
     "activities:write": "send activities",
     "program:read": "see the programme and check a draft",
     "program:publish": "publish a version of the programme",

@@ -270,6 +270,55 @@ class Offer(msgspec.Struct, frozen=True, gc=False, array_like=True):
     until: Instant
 
 
+class Approval(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An adjustment that waits for a second person, until before ``lapses_at``."""
+
+    adjustment: str
+    currency: str
+    points: int
+    reason: str
+    actor: str
+    lapses_at: Instant
+
+
+class Returnable(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Points of orders whose return window began on one day (an ordinal of the proleptic Gregorian
+    calendar); they can be spent from ``activates_at`` on.
+    """
+
+    day: int
+    currency: str
+    activates_at: Instant
+    points: int
+
+
+class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What most members never have: it costs an account that has none of it a reference.
+
+    Attributes:
+        blocked: ``earning`` and ``spending``, where they are blocked, with the reason.
+        forfeits_at: of a closed account, when the points that it still has are forfeited.
+        approvals: adjustments that wait for a second person.
+        returnable: points inside the return window of their orders, soonest out of it first.
+    """
+
+    blocked: dict[str, str] = {}
+    forfeits_at: Instant = 0
+    approvals: list[Approval] = []
+    returnable: list[Returnable] = []
+
+
+NO_AFFAIRS = Affairs()
+
+
+def with_affairs(affairs: Affairs, **changes: object) -> Affairs:
+    """The affairs after a change; the very default where nothing is left of them, because a default
+    is known by identity.
+    """
+    changed = msgspec.structs.replace(affairs, **changes)
+    return NO_AFFAIRS if changed == NO_AFFAIRS else changed
+
+
 class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The working state of one member; :mod:`decide` returns a new one and never changes one in
     place.
@@ -303,6 +352,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         guest: for an account that is a receipt number, who claimed it.
         vouchers: vouchers that are open.
         offers: gifts that wait for a choice.
+        affairs: what most members never have.
     """
 
     status: str = "unenrolled"
@@ -331,6 +381,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     guest: Guest | None = None
     vouchers: list[OpenVoucher] = []
     offers: list[Offer] = []
+    affairs: Affairs = NO_AFFAIRS
 
     @property
     def is_receipt(self) -> bool:

@@ -57,6 +57,23 @@ class StatusChanged(Body, frozen=True, gc=False, tag="status"):
     actor: str = ""
 
 
+class Blocked(Body, frozen=True, gc=False, tag="block"):
+    """``earning`` or ``spending`` (``what``) is blocked from now on, or no longer."""
+
+    what: str
+    blocked: bool
+    reason: str = ""
+    actor: str = ""
+
+
+class Approved(Body, frozen=True, gc=False, tag="approval"):
+    """A second person approves, or declines, an adjustment that waits for it."""
+
+    adjustment: str
+    approved: bool
+    actor: str
+
+
 class Line(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One line of an order. ``discount`` lowers ``quantity × unit_price``; ``tax`` is contained in
     the result.
@@ -256,12 +273,16 @@ class BenefitUsed(Body, frozen=True, gc=False, tag="benefit_use"):
 
 
 class Adjusted(Body, frozen=True, gc=False, tag="adjustment"):
-    """Points granted (positive) or taken (negative) by hand, with a reason code and an actor."""
+    """Points granted (positive) or taken (negative) by hand, with a reason code and an actor.
+
+    ``adjustment`` names it for the second person whose approval it may need.
+    """
 
     currency: str
     points: int
     reason: str
     actor: str
+    adjustment: str = ""
 
 
 class TierGiven(Body, frozen=True, gc=False, tag="tier"):
@@ -449,6 +470,8 @@ AnyBody: TypeAlias = (
     | VoucherVoided
     | GiftClaimed
     | BenefitUsed
+    | Blocked
+    | Approved
 )
 
 

@@ -106,6 +106,11 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         rewards={name: _reward(name, reward, zone) for name, reward in document.rewards.items()},
         wait=document.refund_without_purchase.wait,
         transfers=document.transfers.allowed,
+        transfer_min=document.transfers.min,
+        transfer_limits=tuple(one.limit for one in document.transfers.limits or ()),
+        closed_keeps=document.closing.keep_points_for,
+        approval_above=document.adjustments.approval_above,
+        approval_within=document.adjustments.approval_within,
         successors={
             "levels": document.successors.levels,
             "currencies": document.successors.currencies,

@@ -22,6 +22,7 @@ from services.loyalty.domain import (
     purchases,
     redemptions,
     referrals,
+    returning,
     spending,
     stamps,
     tiers,
@@ -33,7 +34,9 @@ from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
     AnyBody,
+    Approved,
     BenefitUsed,
+    Blocked,
     Cancelled,
     ClaimedPurchase,
     ClaimReturned,
@@ -79,7 +82,7 @@ from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.refusal import Park, Refusal
 from services.loyalty.domain.spending import send_back
-from services.loyalty.domain.status import DECIDE, ENDED, PARK, verdict
+from services.loyalty.domain.status import BLOCKED, DECIDE, ENDED, PARK, verdict
 from services.loyalty.domain.ticks import tick
 
 MAX_WAITING = 100
@@ -122,6 +125,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         elif what != DECIDE:
             raise Refusal(reason)
         else:
+            if account.affairs.blocked:
+                _check_blocks(account, kind)
             if program.successors:
                 tiers.succeed(draft)
             _DECIDERS[type(body)](draft, body)
@@ -131,12 +136,21 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _parked(program, account, activity, facts, park)
     if facts.code and not draft.code and draft.status in ("active", "suspended"):
         referrals.take_code(draft)
-    if draft.status in ENDED and (draft.lots or draft.holds):
+    if program.keeps_returnable and draft.receipts:
+        returning.follow(draft)
+    ended = draft.status in ENDED and not draft.affairs.forfeits_at
+    if ended and (draft.lots or draft.holds):
         membership.forfeit(draft)
     if program.idle:
         idle.follow(draft)
     _tidy(draft, account)
     return draft.finish("accepted")
+
+
+def _check_blocks(account: Account, kind: str) -> None:
+    for what in account.affairs.blocked:
+        if kind in BLOCKED[what]:
+            raise Refusal(f"{what}_blocked")
 
 
 def _refused(
@@ -255,6 +269,7 @@ def _resumed(draft: Draft, body: Resumed) -> None:
     elif what != DECIDE:
         raise Refusal(reason)
     else:
+        _check_blocks(draft.account, kind_of(parked))
         _DECIDERS[type(parked)](draft, parked)
 
 
@@ -313,4 +328,6 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     VoucherVoided: vouchers.void,
     GiftClaimed: gifts.claim,
     BenefitUsed: benefits.use,
+    Blocked: membership.block,
+    Approved: spending.approval,
 }

@@ -37,6 +37,7 @@ class Draft:
     __slots__ = (
         "account",
         "activity",
+        "affairs",
         "arrears",
         "badges",
         "cards",
@@ -87,7 +88,7 @@ class Draft:
         "zone",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - one line for each field of the account
         self,
         program: Program,
         account: Account,
@@ -121,6 +122,7 @@ class Draft:
         self.waiting = account.waiting
         self.stuck_from = account.stuck_from
         self.ticked = _ticked(account, activity.body)
+        self.affairs = account.affairs
         self.cards = account.cards
         self.badges = account.badges
         self.zone = account.zone
@@ -420,6 +422,7 @@ class Draft:
             self.guest,
             self.open_vouchers,
             self.offers,
+            self.affairs,
         )
         return Decision(
             activity=activity,

@@ -29,8 +29,12 @@ _NO_STEPS = (0, 0)
 
 def fire(occasion: Occasion, rules: Sequence[Rule], activity: str) -> list[Posting]:
     """Fires rules, says what they gave, and lets the tier follow what they posted."""
-    postings = earn(occasion, rules)
     draft = occasion.draft
+    if "earning" in draft.affairs.blocked:
+        draft.trace["fired"] = []
+        draft.trace["not"] = [(rule.id, "earning_blocked") for rule in rules]
+        return []
+    postings = earn(occasion, rules)
     announce_accrual(draft, activity, postings, occasion.order)
     credited: dict[tuple[str, str], int] = {}
     for posting in postings:

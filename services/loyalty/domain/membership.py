@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from services.loyalty.domain import holds, referrals, tiers
-from services.loyalty.domain.account import Lot, Membership, Standing
+from services.loyalty.domain import approvals, holds, referrals, tiers
+from services.loyalty.domain.account import Lot, Membership, Standing, with_affairs
 from services.loyalty.domain.activity import (
+    Blocked,
     Enrolled,
     ProfileUpdated,
     Segmented,
@@ -15,8 +16,9 @@ from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
+from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.refusal import Refusal
-from services.loyalty.domain.status import ENDED
+from services.loyalty.domain.status import BLOCKED, ENDED
 
 
 def enrolment(draft: Draft, body: Enrolled) -> None:
@@ -80,19 +82,61 @@ def status(draft: Draft, body: StatusChanged) -> None:
     if body.status in ("active", "suspended") and not draft.enrolled_at:
         raise Refusal("not_enrolled")
     if body.status in ENDED:
-        draft.standing, draft.segments, draft.gifts = Standing(), [], {}
-        draft.cards, draft.badges = {}, {}
-        draft.zone = draft.zone if body.status != "erased" else ""
-        draft.offers = []
+        _end(draft, body.status)
     elif draft.account.status == "closed":
+        draft.affairs = with_affairs(draft.affairs, forfeits_at=0)
         tiers.enrol(draft)
     draft.status = body.status
+    if body.actor:
+        draft.trace = {"reason": body.reason, "actor": body.actor}
     draft.announce(
         f"loyalty.member.{_PAST[body.status]}.v1", {"reason": body.reason} if body.reason else {}
     )
 
 
 _PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "erased": "erased"}
+
+
+def _end(draft: Draft, status: str) -> None:
+    """The tier, the segments and the cards end. Points of a closed account may be kept for a while;
+    what it was given for its occasions is remembered, so that closing and opening again makes no
+    second birthday.
+    """
+    draft.standing, draft.segments = Standing(), []
+    draft.cards, draft.badges = {}, {}
+    draft.offers = []
+    holds.close(draft)
+    keeps = draft.program.closed_keeps
+    kept = status == "closed" and (keeps.months or keeps.days)
+    forfeits_at = after_span(draft.effective_at, keeps, draft.tz) if kept else 0
+    approvals.drop_all(draft, f"account_{status}")
+    draft.affairs = with_affairs(draft.affairs, forfeits_at=forfeits_at)
+    if status == "erased":
+        draft.gifts, draft.zone = {}, ""
+        draft.affairs = with_affairs(draft.affairs, blocked={})
+
+
+def keep_no_longer(draft: Draft) -> None:
+    """The time is over in which reopening would have kept the points of a closed account."""
+    draft.affairs = with_affairs(draft.affairs, forfeits_at=0)
+    draft.trace = {"forfeits": "closed"}
+
+
+def block(draft: Draft, body: Blocked) -> None:
+    if body.what not in BLOCKED:
+        raise Refusal("unknown_block", what=body.what)
+    held = draft.affairs.blocked
+    if body.blocked == (body.what in held):
+        raise Refusal("block_unchanged", what=body.what, blocked=body.blocked)
+    left = {what: reason for what, reason in held.items() if what != body.what}
+    draft.affairs = with_affairs(
+        draft.affairs, blocked={**left, body.what: body.reason} if body.blocked else left
+    )
+    draft.trace = {"what": body.what, "reason": body.reason, "actor": body.actor}
+    draft.announce(
+        f"loyalty.member.{'blocked' if body.blocked else 'unblocked'}.v1",
+        {"what": body.what, "reason": body.reason},
+    )
 
 
 def forfeit(draft: Draft) -> None:

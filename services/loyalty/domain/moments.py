@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from services.loyalty.domain.account import Account
+from services.loyalty.domain.account import NO_AFFAIRS, Account, Affairs
 from services.loyalty.domain.activity import MOMENTS, Tick
 from services.loyalty.domain.calendar import (
     HOUR,
@@ -41,6 +41,9 @@ _ACTIVATION, _HOLD_END, _REVIEW, _GRACE, _EXPIRY, _LAPSE, _NOTICE, _WARNING, _OC
     )
 )
 
+
+APPROVAL, CLOSING = "approval", "closing"
+"""Names of the lapses of adjustments that wait, and of the points that a closed account keeps."""
 
 CLAIM, STAMPS, REFERRAL, VOUCHER = "claim:", "collect:", "referral:", "voucher:"
 """How the names of lapses begin, whose own ids follow: the card's, the order's, the voucher's.
@@ -120,6 +123,8 @@ class _Search:
             self._meet(held.ends_at, _LAPSE, f"{REFERRAL}{held.order}")
         for hold in account.holds:
             self._meet(hold.ends_at, _HOLD_END)
+        if account.affairs is not NO_AFFAIRS:
+            self._meet_affairs(account.affairs)
         if account.status not in ("active", "suspended"):
             return self.first
         if program.rejudges:
@@ -141,6 +146,11 @@ class _Search:
         moment = Moment(at, rank, name, seq)
         if moment > self.decided and (self.first is None or moment < self.first):
             self.first, self.until = moment, at
+
+    def _meet_affairs(self, affairs: Affairs) -> None:
+        self._meet(affairs.forfeits_at, _LAPSE, CLOSING)
+        for approval in affairs.approvals:
+            self._meet(approval.lapses_at, _LAPSE, APPROVAL)
 
     def _meet_lots(self, program: Program, account: Account) -> None:
         ends: dict[tuple[str, Instant], None] = {}
@@ -266,6 +276,8 @@ def _soonest(
         before = _soonest_lot(program, account, after, before)
     rests = account.cards or account.referral is not None
     before = _soonest_progress(account, after, before) if rests else before
+    if account.affairs is not NO_AFFAIRS:
+        before = _soonest_affair(account.affairs, after, before)
     if account.status not in ("active", "suspended"):
         return before
     if program.rejudges and after < moment_of(program, account) < before:
@@ -311,6 +323,11 @@ def _deadline(account: Account, after: Instant, before: Instant) -> Instant:
     """The first end of an offer or a voucher after one instant and before another, else that."""
     ends = [offer.until for offer in account.offers]
     ends += [voucher.expires_at for voucher in account.vouchers]
+    return min((end for end in ends if after < end < before), default=before)
+
+
+def _soonest_affair(affairs: Affairs, after: Instant, before: Instant) -> Instant:
+    ends = (affairs.forfeits_at, *(each.lapses_at for each in affairs.approvals))
     return min((end for end in ends if after < end < before), default=before)
 
 

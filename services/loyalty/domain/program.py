@@ -575,12 +575,17 @@ class Program:
     when the member is not active.
     ``counters`` are the shared counters with their caps; ``budgeted`` has the rule of each budget,
     ``counters_by_event`` what an event may take from, and ``gift_stock`` the stock of rewards that
-    occasions give.
-    ``rejudges`` says that standings are looked at anew when it
+    occasions give. ``rejudges`` says that standings are looked at anew when it
     begins to hold, because it changes the tiers of the version before.
     ``claim_within`` is how long a guest's purchase may be claimed.
     ``restored_for`` is how long points live whose lot had expired when their redemption was
     cancelled.
+
+    ``keeps_returnable`` says that accounts keep which points are inside the return window of their
+    orders; ``transfer_min`` and ``transfer_limits`` bound what a member gives away.
+    ``closed_keeps`` is for how long a closed account keeps its points (zero: not at all). An
+    adjustment of more points than ``approval_above`` waits for a second person, for
+    ``approval_within``.
     """
 
     name: str
@@ -611,6 +616,11 @@ class Program:
     spend_points: SpendPoints | None = None
     claim_within: Span = Span(days=60)
     restored_for: Span = Span(days=14)
+    transfer_min: int = 1
+    transfer_limits: tuple[Limit, ...] = ()
+    closed_keeps: Span = Span()
+    approval_above: int | None = None
+    approval_within: Span = Span(days=14)
     capped: frozenset[str] = field(init=False)
     rejudges: bool = False
     holds_out: bool = field(init=False)
@@ -619,8 +629,11 @@ class Program:
     budgeted: Mapping[str, Rule] = field(init=False)
     counters_by_event: Mapping[str, tuple[str, ...]] = field(init=False)
     gift_stock: tuple[str, ...] = field(init=False)
+    keeps_returnable: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        has_window = bool(self.returns.months or self.returns.days)
+        object.__setattr__(self, "keeps_returnable", self.transfers and has_window)
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
         budgeted = {rule.budget_key: rule for rule in self.rules if rule.budget}
         stocked = [reward for reward in self.rewards.values() if reward.stock is not None]

@@ -43,7 +43,7 @@ def purchase(draft: Draft, body: Purchased) -> None:
     if occasion.total and not _has_rate(draft.program, body.currency):
         raise Refusal("currency_without_rate", currency=body.currency)
     rules = draft.program.rules_by_event.get("purchase", ())
-    if draft.referral is None:
+    if draft.referral is None or "earning" in draft.affairs.blocked:
         postings = fire(occasion, rules, "purchase")
     else:
         referring, missed = referrals.met(occasion)
@@ -52,7 +52,7 @@ def purchase(draft: Draft, body: Purchased) -> None:
         draft.trace["not"] += missed
         if referring:
             referrals.qualify(occasion, referring)
-    if draft.program.stamps:
+    if draft.program.stamps and "earning" not in draft.affairs.blocked:
         stamps.collect(occasion, "purchase")
     draft.receipts[body.order] = Receipt(
         body.order,

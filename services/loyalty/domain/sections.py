@@ -668,6 +668,36 @@ class TransfersSection(Section):
     """Points given by one member to another."""
 
     allowed: Truth = _key("Whether members may give points to each other.", default="false")
+    min: Positive = _key("The fewest points of one transfer.", "100", default="1")
+    limits: OneOrMore[AtMost] | None = _key(
+        "How many times, or points of one currency, a member gives at most in a period; every one "
+        "of them holds.",
+        ["3 per day", "5000 points per month"],
+    )
+
+
+class ClosingSection(Section):
+    """What becomes of the points of an account that is closed."""
+
+    keep_points_for: Duration = _key(
+        "How long a closed account keeps its points, so that reopening it finds them; "
+        "0 days forfeits them at once.",
+        "30 days",
+        default="30 days",
+    )
+
+
+class AdjustmentsSection(Section):
+    """Points granted or taken by hand."""
+
+    approval_above: Positive | None = _key(
+        "An adjustment of more points waits until a second person approves it; "
+        "none waits where it is left out.",
+        "1000",
+    )
+    approval_within: SomeDuration = _key(
+        "How long it waits before it lapses.", "14 days", default="14 days"
+    )
 
 
 class SuccessorsSection(Section):
@@ -752,6 +782,12 @@ class Document(Section):
         "Redemptions that are undone.", {"if_expired": {"valid": "14 days"}}, default={}
     )
     transfers: TransfersSection = _key("Points between members.", {"allowed": "true"}, default={})
+    closing: ClosingSection = _key(
+        "Points of closed accounts.", {"keep_points_for": "30 days"}, default={}
+    )
+    adjustments: AdjustmentsSection = _key(
+        "What is granted or taken by hand.", {"approval_above": "1000"}, default={}
+    )
     successors: SuccessorsSection = _key(
         "What takes the place of dropped names. An entry stays for good, because a member may have "
         "been away for several versions.",

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
-from services.loyalty.domain import vouchers
+from services.loyalty.domain import approvals, returning, vouchers
 from services.loyalty.domain.activity import (
     Adjusted,
+    Approved,
     RedemptionRequested,
     TransferReceived,
     TransferredLot,
@@ -21,7 +22,7 @@ from services.loyalty.domain.catalogue import count_redemption, refuse_unless_av
 from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.paying import check_payment, payment_told
-from services.loyalty.domain.periods import expiry_at
+from services.loyalty.domain.periods import expiry_at, period_key
 from services.loyalty.domain.program import Currency, Program, Reward
 from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.voucher import Redemption
@@ -164,41 +165,56 @@ def spendable(program: Program, name: str) -> Currency:
 
 
 def adjustment(draft: Draft, body: Adjusted) -> None:
-    terms = spendable(draft.program, body.currency)
+    spendable(draft.program, body.currency)
     if not body.points:
         raise Refusal("nothing_to_adjust")
-    if body.points > 0:
+    above = draft.program.approval_above
+    if above is not None and abs(body.points) > above:
+        approvals.wait(draft, body)
+        return
+    adjust(draft, body.currency, body.points, body.reason)
+    draft.trace = {"actor": body.actor}
+
+
+def approval(draft: Draft, body: Approved) -> None:
+    waiting = approvals.settle(draft, body)
+    if body.approved:
+        adjust(draft, waiting.currency, waiting.points, waiting.reason)
+    draft.trace = {"asked": waiting.actor, "actor": body.actor, "approved": body.approved}
+
+
+def adjust(draft: Draft, currency: str, points: int, reason: str) -> None:
+    """Grants or takes points by hand."""
+    terms = spendable(draft.program, currency)
+    if points > 0:
         expires_at = (
             NEVER if terms.expiry is None else expiry_at(terms.expiry, draft.effective_at, draft.tz)
         )
         draft.credit(
             "adjustment",
-            body.currency,
-            body.points,
+            currency,
+            points,
             from_bucket="issuance",
             issued=draft.month,
             expires_at=expires_at,
-            cause=body.reason,
+            cause=reason,
         )
     else:
-        available = draft.available(body.currency)
-        if available < -body.points:
-            raise Refusal(
-                "insufficient_points", currency=body.currency, missing=-body.points - available
-            )
-        for lot, points in draft.draw(body.currency, -body.points):
+        available = draft.available(currency)
+        if available < -points:
+            raise Refusal("insufficient_points", currency=currency, missing=-points - available)
+        for lot, part in draft.draw(currency, -points):
             draft.post(
                 "adjustment",
                 lot.currency,
-                points,
+                part,
                 ("available", "issuance"),
                 lot_from=lot.key,
-                cause=body.reason,
+                cause=reason,
             )
-    draft.trace = {"actor": body.actor}
     draft.announce(
         "loyalty.points.adjusted.v1",
-        {"currency": body.currency, "points": body.points, "reason": body.reason},
+        {"currency": currency, "points": points, "reason": reason},
     )
 
 
@@ -210,11 +226,17 @@ def transfer(draft: Draft, body: TransferRequested) -> None:
         raise Refusal("unknown_currency", currency=body.currency)
     if body.points <= 0:
         raise Refusal("nothing_to_transfer")
+    if body.points < draft.program.transfer_min:
+        raise Refusal("transfer_too_small", minimum=draft.program.transfer_min)
     available = draft.available(body.currency)
     if available < body.points:
         raise Refusal(
             "insufficient_points", currency=body.currency, missing=body.points - available
         )
+    if draft.program.keeps_returnable:
+        _check_return_window(draft, body, available)
+    if draft.program.transfer_limits:
+        _count_transfer(draft, body)
     moved: dict[str, list[TransferredLot]] = {}
     for lot, points in draft.draw(body.currency, body.points):
         draft.post(
@@ -238,6 +260,33 @@ def transfer(draft: Draft, body: TransferRequested) -> None:
         )
         for currency, lots in moved.items()
     ]
+
+
+def _check_return_window(draft: Draft, body: TransferRequested, available: int) -> None:
+    """Points of orders that may still come back stay: what was spent is taken to be others."""
+    free = max(0, available - returning.inside_window(draft, body.currency))
+    if free < body.points:
+        raise Refusal(
+            "inside_return_window",
+            currency=body.currency,
+            transferable=free,
+            missing=body.points - free,
+        )
+
+
+def _count_transfer(draft: Draft, body: TransferRequested) -> None:
+    keys: dict[str, None] = {}
+    for limit in draft.program.transfer_limits:
+        key = f"transfers:{body.currency}/{period_key(limit.period, draft.today)}"
+        times, points = draft.counted(key)
+        if (limit.times and times >= limit.times) or (
+            limit.points and points + body.points > limit.points
+        ):
+            left = max(0, limit.points - points) if limit.points else 0
+            raise Refusal("transfer_limit_reached", per=limit.period, left=left)
+        keys[key] = None
+    for key in keys:
+        draft.count(key, 1, body.points, past=False)
 
 
 def transfer_in(draft: Draft, body: TransferReceived) -> None:

@@ -42,6 +42,8 @@ KINDS = (
     "voucher_void",
     "gift_claim",
     "benefit_use",
+    "block",
+    "approval",
 )
 """Kinds of activity, as the journal names them."""
 
@@ -79,6 +81,8 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer=(REFUSE, "not_enrolled"),
         transfer_in=(REFUSE, "not_enrolled"),
         adjustment=(REFUSE, "not_enrolled"),
+        block=(REFUSE, "not_enrolled"),
+        approval=(REFUSE, "not_enrolled"),
         tier=(REFUSE, "not_enrolled"),
         referral_qualified=(REFUSE, "not_enrolled"),
         referral_cancelled=(REFUSE, "not_enrolled"),
@@ -101,7 +105,13 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         hold=(REFUSE, "account_suspended"),
         **_refused("account_suspended", "voucher_use", "benefit_use"),
     ),
-    "closed": _line((REFUSE, "account_closed"), status=(DECIDE, ""), **_MONEY_BACK, **_VOUCHERS),
+    "closed": _line(
+        (REFUSE, "account_closed"),
+        status=(DECIDE, ""),
+        block=(DECIDE, ""),
+        **_MONEY_BACK,
+        **_VOUCHERS,
+    ),
     "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK, **_VOUCHERS),
     "erased": _line((REFUSE, "member_erased"), **_MONEY_BACK, **_VOUCHERS),
     "stuck": _line(
@@ -109,6 +119,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         redemption=(REFUSE, "account_stuck"),
         transfer=(REFUSE, "account_stuck"),
         adjustment=(REFUSE, "account_stuck"),
+        approval=(REFUSE, "account_stuck"),
         tier=(REFUSE, "account_stuck"),
         hold=(REFUSE, "account_stuck"),
         capture=(REFUSE, "account_stuck"),
@@ -132,7 +143,20 @@ still shows.
 
 
 ENDED = frozenset({"closed", "merged", "erased"})
-"""Statuses of an account that holds no points any more: what reaches it is forfeited."""
+"""Statuses of an account that has ended. It holds no points: what reaches it is forfeited, unless a
+closed account keeps them for a while.
+"""
+
+BLOCKED: dict[str, frozenset[str]] = {
+    "earning": frozenset(),
+    "spending": frozenset({"redemption", "transfer", "hold"}),
+}
+"""What may be blocked apart from the status, and the kinds that are then refused
+(``spending_blocked``).
+
+Blocked earning refuses nothing: a purchase is a fact, and its refund must find it. It is recorded,
+and no rule gives anything for it.
+"""
 
 
 def verdict(status: str, kind: str) -> tuple[str, str]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from services.loyalty.domain import (
+    approvals,
     badges,
     gifts,
     holds,
     lots,
+    membership,
     referrals,
     refunds,
     stamps,
@@ -20,7 +22,7 @@ from services.loyalty.domain.accrual import accrue
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.draft import Draft
-from services.loyalty.domain.moments import CLAIM, REFERRAL, STAMPS, VOUCHER
+from services.loyalty.domain.moments import APPROVAL, CLAIM, CLOSING, REFERRAL, STAMPS, VOUCHER
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
 from services.loyalty.domain.rejudging import rejudge
@@ -60,6 +62,12 @@ def _expire(draft: Draft, body: Tick) -> None:
 
 
 def _lapse(draft: Draft, body: Tick) -> None:
+    if body.name == CLOSING:
+        membership.keep_no_longer(draft)
+        return
+    if body.name == APPROVAL:
+        approvals.lapse(draft, body.at)
+        return
     for prefix, ends in _LAPSES:
         if body.name.startswith(prefix):
             ends(draft, body.name.removeprefix(prefix))
@@ -106,6 +114,8 @@ def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> str:
     """Why an occasion gives nothing: too short a membership, given recently, or a date of birth set
     just now.
     """
+    if "earning" in draft.affairs.blocked:
+        return "earning_blocked"
     if after_span(draft.enrolled_at, gift.member_for, draft.tz) > body.at:
         return "member_too_short"
     if gift.occasion != "birthday":

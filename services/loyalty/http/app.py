@@ -30,6 +30,7 @@ from services.loyalty.http import (
     program,
     progress,
     spending,
+    standing,
     vouchers,
 )
 from services.loyalty.http.bodies import BodyLimit
@@ -81,6 +82,7 @@ def bare_app() -> FastAPI:
         claims,
         vouchers,
         benefits,
+        standing,
         activities,
         program,
         holdouts,

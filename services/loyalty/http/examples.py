@@ -56,6 +56,8 @@ MEMBER: Example = {
     "program_version": 1,
     "balances": [_BALANCE],
     "tier": TIER,
+    "blocked": [],
+    "points_kept_until": None,
 }
 LOTS: Example = {
     "member_id": "17850",
@@ -480,6 +482,44 @@ ADJUSTMENT: Example = {
     "points": 150,
     "currency": "points",
     "reason": "goodwill",
+    "adjustment": "ad-0d31c6f58a92b7e4406c",
+    "state": "done",
+}
+STATUS_REQUEST: Example = {"status": "suspended", "reason": "fraud-check", "actor": "agent-7"}
+STATUS_SET: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "status": "suspended",
+    "points_kept_until": None,
+}
+BLOCK_REQUEST: Example = {
+    "what": "spending",
+    "blocked": True,
+    "reason": "card-stolen",
+    "actor": "agent-7",
+}
+BLOCK_SET: Example = {**_SETTLED, "balances": [_BALANCE], "blocked": ["spending"]}
+DECISION_REQUEST: Example = {"approved": True, "actor": "lead-2"}
+ADJUSTMENT_APPROVAL: Example = {
+    **_SETTLED,
+    "balances": [{**_BALANCE, "available": 2380}],
+    "adjustment": "ad-0d31c6f58a92b7e4406c",
+    "approved": True,
+}
+WAITING_ADJUSTMENTS: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "waiting": [
+        {
+            "adjustment": "ad-0d31c6f58a92b7e4406c",
+            "currency": "points",
+            "points": 2000,
+            "reason": "goodwill",
+            "actor": "agent-7",
+            "lapses_at": "2011-03-16T00:00:00Z",
+        }
+    ],
 }
 
 TIER_GIVEN: Example = {

@@ -51,6 +51,7 @@ HoldId: TypeAlias = Annotated[
     responses=openapi.answers(
         "unknown_currency",
         "insufficient_points",
+        "spending_blocked",
         "too_many_holds",
         "hold_too_long",
         "nothing_to_hold",

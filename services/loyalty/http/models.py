@@ -148,6 +148,12 @@ class Member(Shown):
     program_version: int = Field(description="The programme version that holds now.")
     balances: list[Balance] = Field(description="One for each currency that can be spent.")
     tier: Tier | None = Field(description="Null where the programme has no tiers.")
+    blocked: list[str] = Field(
+        description="What is blocked apart from the status: `earning`, `spending`."
+    )
+    points_kept_until: Moment | None = Field(
+        description="Of a closed account: before when reopening it keeps its points."
+    )
 
 
 class LotShown(Shown):
@@ -592,10 +598,14 @@ class TierGiven(Settled):
 
 
 class Adjustment(Settled):
-    """An adjustment that was carried out."""
+    """An adjustment that was carried out, or that waits for a second person."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.ADJUSTMENT]})
 
     points: int = Field(description="Granted if positive, taken if negative.")
     currency: str = Field(description="The currency of the points.")
     reason: str = Field(description="The reason code.")
+    adjustment: str = Field(description="Its id, made from member and Idempotency-Key.")
+    state: Literal["done", "waiting"] = Field(
+        description="`waiting`: no point moves before a second person approves it."
+    )

@@ -100,6 +100,30 @@ KINDS: dict[str, Kind] = {
     "reward_unavailable": Kind(
         409, "The reward cannot be had now", "See `reasons` for everything that stands against it."
     ),
+    "transfer_too_small": Kind(
+        422, "Too few points for a transfer", "Transfer at least `minimum` points."
+    ),
+    "transfer_limit_reached": Kind(
+        409, "The limit of transfers is reached", "Wait for the next period of `per`."
+    ),
+    "inside_return_window": Kind(
+        409,
+        "The points belong to orders that may still come back",
+        "Transfer at most `transferable` points, or wait.",
+    ),
+    "earning_blocked": Kind(409, "The member cannot earn", "Lift the block first."),
+    "spending_blocked": Kind(409, "The member cannot spend", "Lift the block first."),
+    "status_unchanged": Kind(409, "The account has that status", "There is nothing to do."),
+    "block_unchanged": Kind(409, "That is so already", "There is nothing to do."),
+    "unknown_adjustment": Kind(
+        404, "No such adjustment waits", "See which do: /adjustments of the member."
+    ),
+    "second_person_needed": Kind(
+        409, "Another person has to decide", "Nobody decides on an adjustment of their own."
+    ),
+    "too_many_approvals": Kind(
+        409, "Too many adjustments wait", "Decide on those that wait first: /adjustments."
+    ),
     "transfers_not_allowed": Kind(
         409, "Members may not transfer points", "The programme would have to allow it."
     ),

@@ -45,6 +45,8 @@ def member(seen: Seen) -> models.Member:
         program_version=seen.program.version,
         balances=balances(seen.program, seen.account),
         tier=tier(seen.program, seen.account, seen.as_of),
+        blocked=sorted(seen.account.affairs.blocked),
+        points_kept_until=moment(seen.account.affairs.forfeits_at),
     )
 
 

@@ -88,6 +88,7 @@ COMMON = (
     response_model=models.Redemption,
     responses=openapi.answers(
         "insufficient_points",
+        "spending_blocked",
         *REWARDS,
         *PAYING,
         "redemption_exists",
@@ -123,6 +124,10 @@ async def redeem(
     responses=openapi.answers(
         "transfers_not_allowed",
         "transfer_to_self",
+        "transfer_too_small",
+        "transfer_limit_reached",
+        "inside_return_window",
+        "spending_blocked",
         "unknown_currency",
         "insufficient_points",
         *COMMON,
@@ -149,6 +154,7 @@ async def transfer(
     responses=openapi.answers(
         "unknown_currency",
         "nothing_to_adjust",
+        "too_many_approvals",
         "insufficient_points",
         *COMMON,
         example=examples.ADJUSTMENT,
@@ -159,9 +165,11 @@ async def transfer(
 async def adjust(
     parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.AdjustmentRequest
 ) -> Response:
-    """With a reason code and an actor, both of which stay in the journal for ever."""
+    """With a reason code and an actor, both of which stay in the journal for ever. Above what the
+    programme allows one person alone, it waits for the approval of another.
+    """
     name = name_of("ad", member_id, key)
-    body = Adjusted(wanted.currency, wanted.points, wanted.reason, wanted.actor)
+    body = Adjusted(wanted.currency, wanted.points, wanted.reason, wanted.actor, name)
     return await answer(parts, member_id, key, name, wanted, body)
 
 
@@ -334,6 +342,14 @@ def _accepted(asked: Asked) -> models.Settled:
                 tier=asked.decision.account.standing.level,
                 **settled,
             )
-        case Adjusted(currency=currency, points=points, reason=reason):
-            return models.Adjustment(currency=currency, points=points, reason=reason, **settled)
+        case Adjusted(currency=currency, points=points, reason=reason, adjustment=name):
+            waits = any(one.adjustment == name for one in asked.decision.account.affairs.approvals)
+            return models.Adjustment(
+                currency=currency,
+                points=points,
+                reason=reason,
+                adjustment=name,
+                state="waiting" if waits else "done",
+                **settled,
+            )
     raise AssertionError(f"not a request of this module: {asked.decision.activity.body!r}")

@@ -127,7 +127,7 @@ def test_a_transfer_reaches_the_other_member_with_its_expiry() -> None:
 
 
 def test_a_transfer_that_is_refused_finds_its_way_back() -> None:
-    shop = Shop(programme(base(), points(expiry=end_of_month(2)), transfers=True))
+    shop = Shop(programme(base(), points(expiry=end_of_month(2)), transfers=True, returns=Span()))
     ada, bob = shop.enrols("ada"), shop.enrols("bob")
     bob.becomes("closed")
     ada.buys("o1", 50_00, at="2011-01-15")

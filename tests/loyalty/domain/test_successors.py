@@ -34,6 +34,7 @@ SECOND = programme(
     rewards={"eighty": Reward("eighty", 80, "points")},
     transfers=True,
     wait=Span(days=30),
+    returns=Span(),
     successors={"currencies": {"coins": "points"}},
 )
 

@@ -40,4 +40,6 @@ rewards:
   birthday-cake: {{gift_only: true}}
 transfers: {{allowed: true}}
 spend_points: {{rate: 10 per 1.00 GBP, min: 20, step: 10, max_share: 50 %, hold: 15 minutes}}
+returns: {{within: 1 day}}
+adjustments: {{approval_above: 5000}}
 """

@@ -61,6 +61,8 @@ async def test_a_member_at_a_glance(
             "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
             "manual": None,
         },
+        "blocked": [],
+        "points_kept_until": None,
     }
     assert (await client.get(f"{member}/tier")).json() == shown["tier"]
     assert (await client.get(f"{member}/balances")).json()["balances"] == shown["balances"]

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from services.bench.scene import Story, member_name, purchases
-from services.events.consumer import spare_the_collector
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.application.intake import read_event
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, Enrolled

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from services.bench.scene import Databases, Story, Stretch, purchases
-from services.events.consumer import spare_the_collector
 from services.loyalty.application.clock import SystemClock
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.application.intake import read_event
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import record_batch

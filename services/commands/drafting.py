@@ -16,11 +16,11 @@ from services.commands import wiring
 from services.commands.program import read_file, report_mistakes
 from services.commands.replay import bar
 from services.failures import Refusal
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.application.drafting import Course, Difference
 from services.loyalty.application.programs import NoProgram
 from services.loyalty.db.connect import connected
 from services.loyalty.db.drafting import Verdicts, run_draft
-from services.loyalty.db.folding import spare_the_collector
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.domain.calendar import Instant, midnight
 from services.loyalty.domain.document import parse_program

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.commands import wiring
 from services.failures import BOOKS, Refusal
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.db.connect import connected
-from services.loyalty.db.folding import spare_the_collector
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.replay import replay as replay_journal
 from services.loyalty.db.replayed import NOT_COMPARED, Replayed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Callable
 
@@ -13,6 +12,7 @@ from services.events.lane import Lane, WorkerOptions
 from services.events.recording import Tally
 from services.events.stopping import GRACE_S
 from services.loyalty.application.clock import Clock
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.application.programs import Programs
 
 log = logging.getLogger(__name__)
@@ -20,16 +20,6 @@ log = logging.getLogger(__name__)
 
 def _nothing() -> None:
     """Nobody wants to hear of recorded batches."""
-
-
-def spare_the_collector() -> None:
-    """Lets the cyclic garbage collector look less often.
-
-    A batch holds a hundred thousand objects at once, none of them in a cycle, and reference counts
-    free them all; walking them again and again took half of a worker's time.
-    """
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 50)
 
 
 class Worker:

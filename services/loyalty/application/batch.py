@@ -120,6 +120,29 @@ class Reads:
     vouchers: dict[tuple[str, str], Voucher] = field(default_factory=dict)
     redemptions: dict[tuple[str, str], Redemption] = field(default_factory=dict)
 
+    def overlay(self, member: str, decision: Decision) -> None:
+        """Lays what a decision about a member changed over what was read, all but its receipts: so
+        the decisions after it see it.
+        """
+        for key, totals in decision.lots.items():
+            was = self.lots.get((member, key))
+            self.lots[member, key] = totals if was is None else was.plus(totals)
+        for key, value in decision.history.items():
+            self.history[member, key] = value
+        for key, granted in decision.grants.items():
+            if key in self.counters:  # else nobody in this batch may take from it
+                self.counters[key] += granted
+        for kept in decision.holds:
+            if kept.ended_at:
+                self.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
+        for voucher in decision.vouchers:
+            self.vouchers[member, voucher.id] = voucher
+        for redemption in decision.redemptions:
+            self.redemptions[member, redemption.redemption] = redemption
+        if decision.waits:
+            parked = decision.activity.body, decision.activity.occurred_at
+            self.parked[member, decision.account.seq] = parked
+
 
 class _Desk:
     """One account while its batch is decided."""
@@ -311,29 +334,9 @@ class Batch:
         return structs.replace(facts, codes=[*facts.codes, digest])
 
     def _overlay(self, desk: _Desk, decision: Decision) -> None:
-        member, reads = desk.loaded.member, self._reads
         for receipt in decision.receipts:
             desk.receipts[receipt.order] = receipt
-        for key, totals in decision.lots.items():
-            was = reads.lots.get((member, key))
-            reads.lots[member, key] = totals if was is None else was.plus(totals)
-        for key, value in decision.history.items():
-            reads.history[member, key] = value
-        for key, granted in decision.grants.items():
-            if key in reads.counters:  # else nobody in this batch may take from it
-                reads.counters[key] += granted
-        for kept in decision.holds:
-            if kept.ended_at:
-                reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
-        for voucher in decision.vouchers:
-            reads.vouchers[member, voucher.id] = voucher
-        for redemption in decision.redemptions:
-            reads.redemptions[member, redemption.redemption] = redemption
-        if decision.waits:
-            reads.parked[member, decision.account.seq] = (
-                decision.activity.body,
-                decision.activity.occurred_at,
-            )
+        self._reads.overlay(desk.loaded.member, decision)
 
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
         facts = self._common_facts(desk, program, body, occurred_at)

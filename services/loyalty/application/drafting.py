@@ -25,7 +25,7 @@ from services.loyalty.domain.activity import Activity, decode_body
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS, JournalRow
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import NO_FACTS, Decision, EndedHold, Facts
+from services.loyalty.domain.decision import NO_FACTS, Decision, Facts
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 
@@ -201,24 +201,9 @@ class _Past:
         return [held.segment for held in self.account.segments]
 
     def add(self, decision: Decision) -> None:
-        reads, member = self.reads, self.member
         for receipt in decision.receipts:
-            reads.receipts[member, receipt.order] = receipt
-        for key, more in decision.lots.items():
-            was = reads.lots.get((member, key))
-            reads.lots[member, key] = more if was is None else was.plus(more)
-        for key, value in decision.history.items():
-            reads.history[member, key] = value
-        for kept in decision.holds:
-            if kept.ended_at:
-                reads.holds[member, kept.hold.id] = EndedHold(kept.state, kept.ended_at)
-        for voucher in decision.vouchers:
-            reads.vouchers[member, voucher.id] = voucher
-        for redemption in decision.redemptions:
-            reads.redemptions[member, redemption.redemption] = redemption
-        if decision.waits:
-            parked = decision.activity.body, decision.activity.occurred_at
-            reads.parked[member, decision.account.seq] = parked
+            self.reads.receipts[self.member, receipt.order] = receipt
+        self.reads.overlay(self.member, decision)
         if decision.account.standing.level != self.account.standing.level:
             self.levels.append((decision.effective_at, decision.account.standing.level))
         self.account = decision.account

@@ -7,7 +7,6 @@ meanwhile.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +17,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 import asyncpg
 
+from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.db.connect import Limits
 from services.loyalty.db.journal import COLUMNS
 
@@ -95,12 +95,6 @@ def _begin() -> None:
     """An interrupt is for the process that was typed, which stops handing out work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     spare_the_collector()
-
-
-def spare_the_collector() -> None:
-    """Decisions are freed by reference counts; looking for cycles among them is time lost."""
-    gc.freeze()
-    gc.set_threshold(200_000, 20, 50)
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import ended_before, period_key
 from services.loyalty.domain.program import STOCK, Reward
+from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import Refusal
 
-SEVERAL = "reward_unavailable"
+SEVERAL: Refused = "reward_unavailable"
 """The code of a refusal that has more than one reason; with a single one it is that reason's."""
 
 
@@ -26,40 +27,43 @@ def refuse_unless_available(draft: Draft, reward: Reward) -> None:
     reasons = list(_reasons(draft, reward))
     if not reasons:
         return
+    told = [{"code": code, **facts} for code, facts in reasons]
     if len(reasons) > 1:
-        raise Refusal(SEVERAL, reward=reward.id, reasons=reasons)
-    facts = dict(reasons[0])
-    raise Refusal(facts.pop("code"), **facts, reasons=reasons)
+        raise Refusal(SEVERAL, reward=reward.id, reasons=told)
+    code, facts = reasons[0]
+    raise Refusal(code, **facts, reasons=told)
 
 
-def _reasons(draft: Draft, reward: Reward) -> Iterator[dict[str, Any]]:
+def _reasons(draft: Draft, reward: Reward) -> Iterator[tuple[Refused, dict[str, Any]]]:
     level = draft.standing.level if draft.facts.level_then is None else draft.facts.level_then
     if draft.occurred_at < reward.valid_from:
         starts = rfc3339(reward.valid_from)
-        yield {"code": "not_valid_yet", "reward": reward.id, "valid_from": starts}
+        yield "not_valid_yet", {"reward": reward.id, "valid_from": starts}
     if draft.occurred_at >= reward.valid_until:
         ended = rfc3339(reward.valid_until)
-        yield {"code": "no_longer_valid", "reward": reward.id, "valid_until": ended}
+        yield "no_longer_valid", {"reward": reward.id, "valid_until": ended}
     if reward.tier and level not in reward.tier:
-        yield {"code": "tier_too_low", "reward": reward.id, "tiers": sorted(reward.tier)}
+        yield "tier_too_low", {"reward": reward.id, "tiers": sorted(reward.tier)}
     if reward.segment and not _in_segment(draft, reward):
         segments = sorted(reward.segment)
-        yield {"code": "not_in_segment", "reward": reward.id, "segments": segments}
+        yield "not_in_segment", {"reward": reward.id, "segments": segments}
     limit = reward.limit
     if limit is not None and draft.counted(redemption_key(reward, draft.day))[0] >= limit.times:
         facts = {"times": limit.times, "period": limit.period}
-        yield {"code": "limit_reached", "reward": reward.id, **facts}
+        yield "limit_reached", {"reward": reward.id, **facts}
     if reward.stock is not None and not draft.allowance(reward.stock_key):
-        yield {"code": "sold_out", "reward": reward.id}
+        yield "sold_out", {"reward": reward.id}
     available = draft.available(reward.currency)
     if available < reward.cost:
-        yield {
-            "code": "insufficient_points",
-            "currency": reward.currency,
-            "cost": reward.cost,
-            "available": available,
-            "missing": reward.cost - available,
-        }
+        yield (
+            "insufficient_points",
+            {
+                "currency": reward.currency,
+                "cost": reward.cost,
+                "available": available,
+                "missing": reward.cost - available,
+            },
+        )
 
 
 def _in_segment(draft: Draft, reward: Reward) -> bool:

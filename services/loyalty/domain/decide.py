@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from sys import intern
-from typing import Any
+from typing import Any, cast
 
 from services.loyalty.domain import (
     benefits,
@@ -80,6 +80,7 @@ from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import Park, Refusal
 from services.loyalty.domain.spending import send_back
 from services.loyalty.domain.status import BLOCKED, DECIDE, ENDED, PARK, verdict
@@ -123,7 +124,7 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         if what == PARK:
             guests.wait_or_forward(draft, body, reason)
         elif what != DECIDE:
-            raise Refusal(reason)
+            raise Refusal(cast("Refused", reason))
         else:
             if account.affairs.blocked:
                 _check_blocks(account, kind)
@@ -149,8 +150,9 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
 
 def _check_blocks(account: Account, kind: str) -> None:
     for what in account.affairs.blocked:
-        if kind in BLOCKED[what]:
-            raise Refusal(f"{what}_blocked")
+        reason, kinds = BLOCKED[what]
+        if kind in kinds:
+            raise Refusal(reason)
 
 
 def _refused(
@@ -267,7 +269,7 @@ def _resumed(draft: Draft, body: Resumed) -> None:
     if what == PARK:
         guests.wait_or_forward(draft, parked, reason)
     elif what != DECIDE:
-        raise Refusal(reason)
+        raise Refusal(cast("Refused", reason))
     else:
         _check_blocks(draft.account, kind_of(parked))
         _DECIDERS[type(parked)](draft, parked)

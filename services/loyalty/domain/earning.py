@@ -20,6 +20,7 @@ from services.loyalty.domain.groups import contested
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
 from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
+from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder
 
@@ -58,7 +59,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
     draft = occasion.draft
     postings: list[Posting] = []
     fired: list[dict[str, Any]] = []
-    missed: list[tuple[str, str]] = []
+    missed: list[tuple[str, NotFired]] = []
     draft.trace["fired"] = fired
     draft.trace["not"] = missed
     capped = dict(occasion.posted)
@@ -101,7 +102,7 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
 
 
 def _admitted(
-    occasion: Occasion, rules: Sequence[Rule], missed: list[tuple[str, str]]
+    occasion: Occasion, rules: Sequence[Rule], missed: list[tuple[str, NotFired]]
 ) -> Sequence[Rule]:
     """The rules that no other one of their group shuts out."""
     would_give = {rule.id: _would_give(occasion, rule) for rule in rules if rule.group}
@@ -156,9 +157,10 @@ _ALL = 2**62  # above all points that anything gives
 _UNBOUNDED = _Bounds("", _ALL, _ALL)
 
 
-def _bounded(occasion: Occasion, rule: Rule) -> tuple[_Bounds, str]:
+def _bounded(occasion: Occasion, rule: Rule) -> tuple[_Bounds, NotFired]:
     """What limit and budget leave, and which of them leaves nothing (or "")."""
-    counter, points, budget, why = "", _ALL, _ALL, ""
+    counter, points, budget = "", _ALL, _ALL
+    why: NotFired = ""
     if rule.limit is not None:
         counter, times, left = _limit(occasion, rule, rule.limit)
         points = _ALL if left is None else left
@@ -207,7 +209,7 @@ def _bound(
 
 def look(  # noqa: PLR0911 - a return per reason
     occasion: Occasion, rule: Rule
-) -> tuple[list[int] | None, int, str]:
+) -> tuple[list[int] | None, int, NotFired]:
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not
     fire (or ""). Who is held out would have fired it, but for the limit.
     """
@@ -236,7 +238,7 @@ def look(  # noqa: PLR0911 - a return per reason
     return eligible, spend, ""
 
 
-def _out_of_bounds(rule: Rule, currency: str, spend: int) -> str:
+def _out_of_bounds(rule: Rule, currency: str, spend: int) -> NotFired:
     if rule.min_spend:
         least = rule.min_spend.get(currency)
         if least is None:

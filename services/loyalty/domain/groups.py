@@ -14,13 +14,14 @@ from functools import lru_cache
 
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.program import Program, Rule
+from services.loyalty.domain.reasons import NotFired
 
 
 def contested(
     draft: Draft,
     rules: Sequence[Rule],
     would_give: Mapping[str, dict[str, int] | None],
-    missed: list[tuple[str, str]],
+    missed: list[tuple[str, NotFired]],
 ) -> Sequence[Rule]:
     """The rules without those that another one of their group shuts out. ``would_give`` holds
     points by currency for each rule of a group, None where it would not fire. The trace says of a

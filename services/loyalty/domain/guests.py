@@ -43,7 +43,7 @@ def wait_or_forward(draft: Draft, body: AnyBody, awaits: str) -> None:
     """
     guest = isinstance(body, Purchased) and body.guest
     if awaits != "enrolment":
-        raise Park(awaits, f"awaits_{awaits}")
+        raise Park(awaits, "awaits_tick")
     if guest and draft.account.is_receipt:
         raise Refusal("receipt_exists")
     held = draft.guest

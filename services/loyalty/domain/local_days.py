@@ -7,9 +7,10 @@ from datetime import date
 from services.loyalty.domain.calendar import local_date, zone
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.program import LocalDays
+from services.loyalty.domain.reasons import NotFired
 
 
-def unmet(draft: Draft, days: LocalDays) -> str:
+def unmet(draft: Draft, days: LocalDays) -> NotFired:
     """Why the day on which an activity occurred, where the member lives, is none of these; empty
     where it is one.
     """

@@ -12,6 +12,7 @@ from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.holdout import leaves_out
 from services.loyalty.domain.program import Boost, Filter, Rule
+from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import ReceiptLine
 
 
@@ -137,7 +138,7 @@ class Occasion:
 
     def _missed(self, boost: Boost) -> bool:
         unknown = self.amends and boost.filter.excludes_purchases
-        why = "not_told_by_amendment" if unknown else unmet(self, boost)
+        why: NotFired = "not_told_by_amendment" if unknown else unmet(self, boost)
         if not why and boost.when is not None:
             try:
                 why = "" if self.holds(boost.when) else "condition"
@@ -154,7 +155,7 @@ def _held(membership: Any, at: Instant) -> bool:
     return bool(membership.starts_at <= at < membership.ends_at)
 
 
-def unmet(occasion: Occasion, rule: Rule | Boost) -> str:
+def unmet(occasion: Occasion, rule: Rule | Boost) -> NotFired:
     """The first structural reason why a rule or boost does not look at an activity, empty where it
     does.
     """
@@ -170,7 +171,7 @@ def unmet(occasion: Occasion, rule: Rule | Boost) -> str:
     return "" if rule.filter.empty else _filtered(occasion, rule.filter)
 
 
-def _filtered(occasion: Occasion, filter_: Filter) -> str:  # noqa: PLR0911 - a return per reason
+def _filtered(occasion: Occasion, filter_: Filter) -> NotFired:  # noqa: PLR0911 - a return per reason
     draft = occasion.draft
     if filter_.tier and occasion.level not in filter_.tier:
         return "other_tier"
@@ -190,7 +191,7 @@ def _filtered(occasion: Occasion, filter_: Filter) -> str:  # noqa: PLR0911 - a 
     return _turned_away(occasion, filter_) if filter_.excludes else ""
 
 
-def _turned_away(occasion: Occasion, filter_: Filter) -> str:
+def _turned_away(occasion: Occasion, filter_: Filter) -> NotFired:
     if occasion.level in filter_.exclude_tier:
         return "excluded_tier"
     if occasion.channel in filter_.exclude_channel:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.program import Rate, SpendPoints
+from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import Refusal
 
-SEVERAL = "payment_impossible"
+SEVERAL: Refused = "payment_impossible"
 """The code of a refusal that has more than one reason; with a single one it is that reason's."""
 
 
@@ -61,7 +62,7 @@ def most_points(terms: SpendPoints, rate: Rate, amount: int) -> int:
 
 def _reasons(
     terms: SpendPoints, rate: Rate, points: int, amount: int, available: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[Refused, dict[str, Any]]]:
     least = max(terms.least, terms.step)
     if points < least:
         yield "below_minimum", {"points": points, "minimum": least}

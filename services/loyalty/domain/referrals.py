@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from base64 import b32encode
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Literal
 
 from services.loyalty.domain import refunds
 from services.loyalty.domain.account import Referral
@@ -31,6 +31,7 @@ from services.loyalty.domain.lots import activate_awaiting
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import UNTIL_SETTLED, Give, Referring, Rule
+from services.loyalty.domain.reasons import NotFired, Refused
 from services.loyalty.domain.receipt import Receipt, ReceiptLine
 from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
@@ -77,7 +78,15 @@ def take_code(draft: Draft) -> None:
 # The friend -----------------------------------------------------------------------------------
 
 
-def name_referrer(draft: Draft) -> str:
+_GONE: dict[str, Refused] = {
+    "closed": "referrer_closed",
+    "merged": "referrer_merged",
+    "erased": "referrer_erased",
+}
+"""Of an account that has ended, why it refers nobody any more."""
+
+
+def name_referrer(draft: Draft) -> Refused | Literal[""]:
     """Ties a new member to whom the code names; answers why not, empty where it did."""
     referrer = draft.facts.referrer
     if draft.referral is not None:
@@ -86,8 +95,8 @@ def name_referrer(draft: Draft) -> str:
         return "unknown_referral_code"
     if referrer.member == referrer.friend:
         return "self_referral"
-    if referrer.status in ("closed", "merged", "erased"):
-        return f"referrer_{referrer.status}"
+    if referrer.status in _GONE:
+        return _GONE[referrer.status]
     if draft.purchases:
         return "already_a_customer"
     draft.referral = Referral(referrer.member, referrer.friend)
@@ -113,10 +122,10 @@ def engage(draft: Draft) -> None:
         raise Refusal(why)
 
 
-def met(occasion: Occasion) -> tuple[Referring | None, list[tuple[str, str]]]:
+def met(occasion: Occasion) -> tuple[Referring | None, list[tuple[str, NotFired]]]:
     """The first rule by which a purchase qualifies, and why others before it do not."""
     held = occasion.draft.referral
-    missed: list[tuple[str, str]] = []
+    missed: list[tuple[str, NotFired]] = []
     if held is None or held.order:
         return None, missed
     for terms in occasion.draft.program.referrals:

@@ -18,6 +18,7 @@ from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.periods import ended_before
+from services.loyalty.domain.reasons import Reversal
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
 from services.loyalty.domain.shares import spread
 from services.loyalty.domain.tiers import judge, undo
@@ -257,7 +258,7 @@ def _kept_of(receipt: Receipt, back: Sequence[int], chosen: Sequence[int]) -> in
     return kept
 
 
-def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
+def reverse(draft: Draft, receipt: Receipt, *, reason: Reversal) -> None:
     """Posts the difference between what is to be reversed of a receipt and what was reversed
     before.
     """
@@ -293,7 +294,7 @@ def reverse(draft: Draft, receipt: Receipt, *, reason: str) -> None:
         )
 
 
-def take_back(draft: Draft, posting: Posting, *, order: str, reason: str) -> int:
+def take_back(draft: Draft, posting: Posting, *, order: str, reason: Reversal) -> int:
     """Takes back all that is left of a posting, with its use of limits; answers what nobody had."""
     left = posting.points - sum(posting.reversed)
     missing = _take_back(draft, posting, left, order, reason) if left else 0
@@ -301,7 +302,7 @@ def take_back(draft: Draft, posting: Posting, *, order: str, reason: str) -> int
     return missing
 
 
-def _take_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
+def _take_back(draft: Draft, posting: Posting, points: int, order: str, reason: Reversal) -> int:
     """Takes points back; answers how many of them nobody had."""
     if posting.window:
         _reverse_qualifying(draft, posting, points, order, reason)
@@ -328,7 +329,7 @@ def _reversed(posting: Posting, due: list[int]) -> Posting:
     )
 
 
-def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> None:
+def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: Reversal) -> None:
     """Restores what rounding had reversed too early: spreading an amount without a line anew can
     move a minor unit from one line to another, and what has been reversed must depend on nothing
     but what has been returned.
@@ -372,7 +373,7 @@ def _give_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
 
 
 def _reverse_qualifying(
-    draft: Draft, posting: Posting, points: int, order: str, reason: str
+    draft: Draft, posting: Posting, points: int, order: str, reason: Reversal
 ) -> None:
     """Takes qualifying points out of the purchase's own window (or its pending lot), and judges the
     tier again.
@@ -404,7 +405,7 @@ def _reverse_qualifying(
     undo(draft, posting.window)
 
 
-def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: str) -> int:
+def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: Reversal) -> int:
     """Takes points back in the order of the module; answers what nobody had."""
     left = points
     pending = [key for key, _ in posting.lots if key.count("/") > 2]
@@ -437,7 +438,7 @@ def _successors(draft: Draft, keys: Sequence[str]) -> list[str]:
     return [key for key in found if key not in keys]
 
 
-def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reason: str) -> int:
+def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reason: Reversal) -> int:
     """Takes from the named lots what they still hold, whoever's points they are."""
     taken = 0
     for key in keys:
@@ -461,7 +462,9 @@ def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reaso
     return taken
 
 
-def _from_expired(draft: Draft, keys: Sequence[str], points: int, order: str, reason: str) -> int:
+def _from_expired(
+    draft: Draft, keys: Sequence[str], points: int, order: str, reason: Reversal
+) -> int:
     """Takes what those lots have expired and no clawback took yet: it costs the member nothing."""
     taken = 0
     for key in keys:
@@ -484,7 +487,7 @@ def _from_expired(draft: Draft, keys: Sequence[str], points: int, order: str, re
     return taken
 
 
-def _from_others(draft: Draft, currency: str, points: int, order: str, reason: str) -> int:
+def _from_others(draft: Draft, currency: str, points: int, order: str, reason: Reversal) -> int:
     """Takes what was spent from other available lots, soonest to expire first."""
     taken = 0
     for lot, part in draft.draw(currency, points):
@@ -501,7 +504,7 @@ def _from_others(draft: Draft, currency: str, points: int, order: str, reason: s
     return taken
 
 
-def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: str) -> None:
+def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: Reversal) -> None:
     """What nobody has: owed by the member, or written off, by the currency's policy."""
     if draft.program.currency(currency).shortfall == "write_off":
         draft.post(

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.loyalty.domain.reasons import Refused, Waits
+
 
 class Refusal(Exception):
     """The programme or the account's state does not allow what was asked.
@@ -13,7 +15,7 @@ class Refusal(Exception):
     ``code`` is stable; ``details`` are facts for whoever asked.
     """
 
-    def __init__(self, code: str, **details: Any) -> None:
+    def __init__(self, code: Refused, **details: Any) -> None:
         super().__init__(code)
         self.code = code
         self.details = details
@@ -35,7 +37,7 @@ class CodeNeeded(Exception):
 class Park(Exception):
     """The activity waits for ``awaits``: ``enrolment``, ``tick`` or a :func:`purchase_of`."""
 
-    def __init__(self, awaits: str, reason: str) -> None:
+    def __init__(self, awaits: str, reason: Waits) -> None:
         super().__init__(reason)
         self.awaits = awaits
         self.reason = reason

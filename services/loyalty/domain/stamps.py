@@ -28,6 +28,7 @@ from services.loyalty.domain.periods import (
     period_key,
 )
 from services.loyalty.domain.program import Stamps
+from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import Posting, Receipt
 from services.loyalty.domain.vouchers import issue
 
@@ -48,7 +49,7 @@ def collect(occasion: Occasion, event: str) -> None:
             draft.trace.setdefault("not", []).append((terms.id, why))
 
 
-def _stamp(occasion: Occasion, terms: Stamps, event: str) -> str:
+def _stamp(occasion: Occasion, terms: Stamps, event: str) -> NotFired:
     """Stamps one card; answers why not, empty where it did."""
     draft = occasion.draft
     rule = terms.look if event == "purchase" else terms.engaged
@@ -61,7 +62,7 @@ def _stamp(occasion: Occasion, terms: Stamps, event: str) -> str:
     if not slots:
         return "nothing_that_differs"
     least = rule.min_spend.get(occasion.currency, 0)
-    refused = ""
+    refused: NotFired = ""
     for slot, lines in slots.items():
         refused = _put(draft, terms, slot, StampSource(occasion.order, least, lines))
         if _exhausted(draft, terms):
@@ -113,7 +114,7 @@ def _lines_that_differ(
     }
 
 
-def _put(draft: Draft, terms: Stamps, slot: str, source: StampSource) -> str:
+def _put(draft: Draft, terms: Stamps, slot: str, source: StampSource) -> NotFired:
     """Puts a stamp on the card in hand, and hands the card in where it is full; answers why not."""
     card = draft.cards.get(terms.id, _NEW)
     if terms.every and card.last and slot <= card.last:

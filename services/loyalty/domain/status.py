@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.loyalty.domain.reasons import Refused
+
 DECIDE, PARK, REFUSE = "decide", "park", "refuse"
 
 KINDS = (
@@ -147,12 +149,11 @@ ENDED = frozenset({"closed", "merged", "erased"})
 closed account keeps them for a while.
 """
 
-BLOCKED: dict[str, frozenset[str]] = {
-    "earning": frozenset(),
-    "spending": frozenset({"redemption", "transfer", "hold"}),
+BLOCKED: dict[str, tuple[Refused, frozenset[str]]] = {
+    "earning": ("earning_blocked", frozenset()),
+    "spending": ("spending_blocked", frozenset({"redemption", "transfer", "hold"})),
 }
-"""What may be blocked apart from the status, and the kinds that are then refused
-(``spending_blocked``).
+"""What may be blocked apart from the status: the reason, and the kinds that are then refused.
 
 Blocked earning refuses nothing: a purchase is a fact, and its refund must find it. It is recorded,
 and no rule gives anything for it.

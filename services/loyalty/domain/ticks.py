@@ -25,6 +25,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.moments import APPROVAL, CLAIM, CLOSING, REFERRAL, STAMPS, VOUCHER
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
+from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.rejudging import rejudge
 
 
@@ -110,7 +111,7 @@ def _occasion(draft: Draft, body: Tick) -> None:
         draft.gifts = {**draft.gifts, body.name: body.at}
 
 
-def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> str:
+def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> NotFired:
     """Why an occasion gives nothing: too short a membership, given recently, or a date of birth set
     just now.
     """

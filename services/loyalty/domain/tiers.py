@@ -19,6 +19,7 @@ from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import after_span, window_end, window_key, windows_counted
 from services.loyalty.domain.program import Currency, Level, Program, Tiers
+from services.loyalty.domain.reasons import TierChange
 from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.status import ENDED
 
@@ -144,7 +145,9 @@ def period_until(draft: Draft, tiers: Tiers, window: str, at: Instant) -> Instan
     return after_span(at, tiers.kept, draft.tz)
 
 
-def stand(draft: Draft, reaches: Sequence[Reach], reason: str, *, keep: bool = False) -> None:
+def stand(
+    draft: Draft, reaches: Sequence[Reach], reason: TierChange, *, keep: bool = False
+) -> None:
     """Takes the highest level that a live reach holds up, and says so where that is a change."""
     tiers = draft.program.tiers
     assert tiers is not None

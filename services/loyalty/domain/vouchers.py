@@ -18,6 +18,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import VoucherTerms
+from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import CodeNeeded, Refusal
 from services.loyalty.domain.voucher import EXPIRED, OPEN, USED, VOIDED, Voucher
 
@@ -130,12 +131,17 @@ def carried(voucher: Voucher) -> dict[str, Any]:
     return told
 
 
+_ENDED: dict[str, Refused] = {
+    USED: "voucher_used",
+    EXPIRED: "voucher_expired",
+    VOIDED: "voucher_voided",
+}
+
+
 def check_open(voucher: Voucher) -> None:
     """Raises Refusal where a voucher is no longer open: ``voucher_used`` and its like."""
     if voucher.state != OPEN:
-        raise Refusal(
-            f"voucher_{voucher.state}", voucher=voucher.id, since=rfc3339(voucher.ended_at)
-        )
+        raise Refusal(_ENDED[voucher.state], voucher=voucher.id, since=rfc3339(voucher.ended_at))
 
 
 def _open(draft: Draft, voucher_id: str) -> Voucher:

@@ -95,7 +95,7 @@ def test_who_changed_a_status_and_why_stands_in_the_journal() -> None:
 
 def test_every_block_refuses_kinds_that_there_are() -> None:
     assert set(BLOCKED) == {"earning", "spending"}
-    for kinds in BLOCKED.values():
+    for _, kinds in BLOCKED.values():
         assert kinds <= set(KINDS)
 
 

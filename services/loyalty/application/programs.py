@@ -67,6 +67,12 @@ class Programs:
             raise NoProgram
         return self._versions[max(0, bisect_right(self._starts, instant) - 1)]
 
+    def back_from(self, instant: Instant) -> list[Program]:
+        """The version that holds at an instant, and those before it: what something was called
+        that a later version dropped stands in one of them. Empty where nothing is published.
+        """
+        return self._versions[: max(1, bisect_right(self._starts, instant))][::-1]
+
     def caps(self, now: Instant) -> Mapping[str, int]:
         """The caps of shared counters that hold now: each by the last version that has it.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime, midnight
@@ -20,7 +20,6 @@ from services.loyalty.domain.earning_checks import TURNING_AWAY
 from services.loyalty.domain.notation import Amount, Dates, Points
 from services.loyalty.domain.program import (
     UNTIL_SETTLED,
-    Badge,
     Basis,
     Boost,
     Boosts,
@@ -45,6 +44,7 @@ from services.loyalty.domain.program import (
     Stamps,
     Tiers,
     VoucherTerms,
+    Words,
 )
 from services.loyalty.domain.recurrence import Recurrence
 from services.loyalty.domain.sections import (
@@ -58,12 +58,14 @@ from services.loyalty.domain.sections import (
     GiftSection,
     LevelSection,
     LinesSection,
+    NamedSection,
     PendingSection,
     RewardSection,
     StampsSection,
     TiersSection,
     VoucherSection,
 )
+from services.loyalty.domain.source import Path
 
 _NOTICES = (30, 7)
 """Days ahead of an expiry on which members are told where the document does not say."""
@@ -81,7 +83,6 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         zone=zone,
         currencies={name: _currency(name, one, zone) for name, one in document.currencies.items()},
         digest=digest,
-        names=document.names,
         basis=_basis(document.spend.basis),
         exclude=_never_earns(document.spend.exclude),
         tiers=_tiers(document.tiers) if document.tiers else None,
@@ -90,7 +91,6 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         boosts=_boosts(document, written, zone),
         gifts=tuple(_gift(name, gift, document) for name, gift in document.gifts.items()),
         stamps=tuple(_stamps(name, card, document) for name, card in document.stamps.items()),
-        badges={name: Badge(name, one.names) for name, one in document.badges.items()},
         returns=document.returns.within,
         claim_within=document.guest_purchases.claim_within,
         referrals=tuple(
@@ -131,7 +131,53 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         ),
         spend_points=_spend_points(document),
         restored_for=document.cancelled_redemption.if_expired.valid,
+        language=language_of(document),
+        words=_words(document),
     )
+
+
+def language_of(document: Document) -> str:
+    """The language of whoever asks for none that there is."""
+    return document.language or next(iter(document.names), "en")
+
+
+class Named(NamedTuple):
+    """Something that may have names and descriptions: its section, its name there, and where both
+    stand in the document.
+    """
+
+    section: str
+    name: str
+    path: Path
+    words: NamedSection
+
+
+def named_in(document: Document) -> Iterator[Named]:
+    """Everything that may have names and descriptions; the document itself is ``program``."""
+    yield Named("program", document.program, (), document)
+    sections: Mapping[str, Mapping[str, NamedSection]] = {
+        "currencies": document.currencies,
+        "levels": document.tiers.levels if document.tiers else {},
+        "benefits": document.benefits,
+        "earn": document.earn,
+        "boosts": document.boosts.model_extra or {},
+        "gifts": document.gifts,
+        "stamps": document.stamps,
+        "badges": document.badges,
+        "rewards": document.rewards,
+        "reasons": document.reasons,
+    }
+    for section, named in sections.items():
+        above = ("tiers",) if section == "levels" else ()
+        for name, words in named.items():
+            yield Named(section, name, (*above, section, name), words)
+
+
+def _words(document: Document) -> Mapping[str, Mapping[str, Words]]:
+    words: dict[str, dict[str, Words]] = {}
+    for section, name, _, one in named_in(document):
+        words.setdefault(section, {})[name] = Words(one.names, one.descriptions)
+    return words
 
 
 def _spend_points(document: Document) -> SpendPoints | None:
@@ -415,7 +461,6 @@ def _reward(name: str, section: RewardSection, zone: ZoneInfo) -> Reward:
         currency=section.cost.currency if section.cost else "",
         gift_only=section.gift_only,
         tier=frozenset(section.tier or ()),
-        names=section.names,
         stock=section.stock,
         limit=section.limit.limit if section.limit else None,
         segment=frozenset(section.segment or ()),

@@ -60,6 +60,7 @@ def inconsistencies(document: Document, names: Names) -> Findings:
     yield from _holds(document)
     if document.spend_points is not None:
         yield from _spend_points(document, document.spend_points, names)
+    yield from _benefits(document)
     yield from _successors(document, names)
 
 
@@ -232,6 +233,15 @@ def _tiers(document: Document, tiers: TiersSection, names: Names) -> Findings:
     yield from _windows(document, tiers)
     yield from _kept(document, tiers)
     yield from repeated(("tiers", "at_end", "warn"), tiers.at_end.warn)
+
+
+def _benefits(document: Document) -> Findings:
+    """What is named is had at some level."""
+    levels = document.tiers.levels.values() if document.tiers else ()
+    had = frozenset(name for level in levels for name in level.benefits)
+    for name in document.benefits:
+        if name not in had:
+            yield Finding(("benefits", name), "no level has this benefit", one_of(had, name))
 
 
 def _level_badge(name: str, level: LevelSection, names: Names, *, first: bool) -> Findings:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from fractions import Fraction
 from typing import NamedTuple
 
+from services.loyalty.domain.languages import in_normal_case, is_well_formed
 from services.loyalty.domain.mistakes import Misread, one_of
 from services.loyalty.domain.money import (
     ImpossibleAmount,
@@ -41,8 +42,8 @@ _PART = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?%", re.ASCII)
 _COUNT = re.compile(r"0|[1-9][0-9]{0,12}", re.ASCII)
 _ID = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*", re.ASCII)
 _KIND = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z0-9_-]+)*", re.ASCII)
-_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*", re.ASCII)
 _QUOTA = re.compile(rf"[1-9][0-9]{{0,5}} per (?:{'|'.join(QUOTA_PERIODS)})", re.ASCII)
+_CODE = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _TERM = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*", re.ASCII)
 _PERCENT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?%", re.ASCII)
 _FACTOR = re.compile(r"x([0-9]{1,3}(?:\.[0-9]{1,3})?)", re.ASCII)
@@ -189,10 +190,28 @@ def read_name(text: str) -> str:
 
 
 def read_language(text: str) -> str:
-    """A language tag (BCP 47): ``en``, ``zh-Hans``."""
-    if not _LANGUAGE.fullmatch(text):
+    """A language tag (BCP 47), in normal case: ``en``, ``zh-Hans``."""
+    if not is_well_formed(text):
         raise Misread(
             f"{text!r} is not a language tag (BCP 47)", "Write it like en, en-GB or zh-Hans"
+        )
+    return in_normal_case(text)
+
+
+def read_description(text: str) -> str:
+    """A description that people read, in their language; space around it is left out."""
+    described = text.strip()
+    if not described or len(described) > 1000:
+        raise Misread("it is empty or too long", "Write 1 to 1,000 characters")
+    return described
+
+
+def read_code(text: str) -> str:
+    """A reason code, as whoever adjusts points gives it: ``goodwill``."""
+    if not _CODE.fullmatch(text):
+        raise Misread(
+            f"{text[:70]!r} is not a reason code",
+            "Use at most 64 lower-case letters, digits, dots, hyphens and underscores",
         )
     return text
 

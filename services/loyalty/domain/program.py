@@ -453,14 +453,6 @@ class Referring:
 
 
 @dataclass(frozen=True, slots=True)
-class Badge:
-    """Something to show, given once and worth nothing."""
-
-    id: str
-    names: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Cap:
     """At most so many points of a currency per ``purchase``, ``day``, ``week``, ``month``, ``year``
     or ``lifetime``, over all rules of a member.
@@ -502,7 +494,6 @@ class Reward:
     currency: str = ""
     gift_only: bool = False
     tier: frozenset[str] = frozenset()
-    names: Mapping[str, str] = field(default_factory=dict)
     stock: int | None = None
     limit: Limit | None = None
     segment: frozenset[str] = frozenset()
@@ -560,6 +551,17 @@ class Basis:
     prepaid: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What people call something, and what it is, by language tag in normal case."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_WORDS = Words()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """One immutable version of the programme.
@@ -586,6 +588,10 @@ class Program:
     ``closed_keeps`` is for how long a closed account keeps its points (zero: not at all). An
     adjustment of more points than ``approval_above`` waits for a second person, for
     ``approval_within``.
+
+    ``words`` holds, by the section of the document and the name there, what people call it; the
+    programme's own stand under ``program``. ``languages`` are those in which anything is said, and
+    ``language`` is that of whoever asks for none of them. Decisions use none of this.
     """
 
     name: str
@@ -594,7 +600,6 @@ class Program:
     zone: ZoneInfo
     currencies: Mapping[str, Currency]
     digest: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
     basis: Basis = Basis()
     exclude: Filter = Filter()
     tiers: Tiers | None = None
@@ -609,7 +614,6 @@ class Program:
     successors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     returns: Span = Span(days=30)
     stamps: tuple[Stamps, ...] = ()
-    badges: Mapping[str, Badge] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     referrals: tuple[Referring, ...] = ()
     holds: Holds = Holds()
@@ -621,6 +625,9 @@ class Program:
     closed_keeps: Span = Span()
     approval_above: int | None = None
     approval_within: Span = Span(days=14)
+    language: str = "en"
+    words: Mapping[str, Mapping[str, Words]] = field(default_factory=dict)
+    languages: frozenset[str] = field(init=False)
     capped: frozenset[str] = field(init=False)
     rejudges: bool = False
     holds_out: bool = field(init=False)
@@ -632,6 +639,9 @@ class Program:
     keeps_returnable: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        said = (one for named in self.words.values() for one in named.values())
+        tags = (tag for one in said for tag in (*one.names, *one.descriptions))
+        object.__setattr__(self, "languages", frozenset(tags))
         has_window = bool(self.returns.months or self.returns.days)
         object.__setattr__(self, "keeps_returnable", self.transfers and has_window)
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))

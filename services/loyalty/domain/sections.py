@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.loyalty.domain.written import (
     AtMost,
+    ByLanguage,
     Cost,
     Count,
     DateRange,
     Days,
+    Description,
     Duration,
     Ending,
     Factor,
@@ -34,6 +36,7 @@ from services.loyalty.domain.written import (
     Present,
     Quota,
     Rated,
+    ReasonCode,
     RecurringDays,
     Share,
     SomeDays,
@@ -70,6 +73,19 @@ class Section(BaseModel):
     """A mapping of known keys; any other is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+class NamedSection(Section):
+    """What people call something, and what it is, language by language."""
+
+    names: ByLanguage[Name] = _key(
+        "Its name by language (BCP 47).", {"en": "Gold", "zh-Hans": "金卡"}, default={}
+    )
+    descriptions: ByLanguage[Description] = _key(
+        "What it is, in a sentence or two, by language.",
+        {"en": "For those who come every week."},
+        default={},
+    )
 
 
 class BasisSection(Section):
@@ -171,7 +187,7 @@ class ExpiresSection(Section):
     )
 
 
-class CurrencySection(Section):
+class CurrencySection(NamedSection):
     """A currency of points: one that can be spent, or one that counts towards tiers."""
 
     worth: Worth | None = _key("What a point is worth, for the books.", "0.01 GBP")
@@ -215,7 +231,7 @@ class CurrencySection(Section):
     )
 
 
-class LevelSection(Section):
+class LevelSection(NamedSection):
     """A level of the tiers. Give `from`, `all` or `any`."""
 
     from_: Threshold | None = _key(
@@ -295,7 +311,7 @@ class TiersSection(Section):
     )
 
 
-class Choice(Section):
+class Choice(NamedSection):
     """What a rule or boost looks at. All that is given must hold; within a list, any one."""
 
     sku: OneOrMore[Word] | None = _key("Only lines with these stock codes.", ["22423"])
@@ -444,7 +460,7 @@ class BoostsSection(Section):
     )
 
 
-class GiftSection(Section):
+class GiftSection(NamedSection):
     """What an occasion of a member gives."""
 
     occasion: Literal["birthday", "anniversary", "tier-anniversary"] | None = _key(
@@ -521,10 +537,8 @@ class StampsSection(Choice):
     )
 
 
-class BadgeSection(Section):
+class BadgeSection(NamedSection):
     """A badge: shown, given once, worth nothing."""
-
-    names: dict[Language, Name] = _key("Its name by language.", {"en": "Explorer"}, default={})
 
 
 class ReturnsSection(Section):
@@ -571,13 +585,12 @@ class VoucherSection(Section):
     )
 
 
-class RewardSection(Section):
+class RewardSection(NamedSection):
     """A reward of the catalogue."""
 
     cost: Cost | None = _key("What it costs.", "500 points")
     gift_only: Truth = _key("Whether it is only ever a gift; it has then no cost.", default="false")
     tier: OneOrMore[Id] | None = _key("Only for members of these levels.", ["gold"])
-    names: dict[Language, Name] = _key("Its name by language.", {"en": "Free tea"}, default={})
     stock: Count | None = _key(
         "How many there are for all members together, gifts too; no end of them where it is left "
         "out.",
@@ -708,12 +721,14 @@ class SuccessorsSection(Section):
     rewards: dict[Id, Id] = _key("Dropped rewards.", {"mug": "teapot"}, default={})
 
 
-class Document(Section):
+class Document(NamedSection):
     """A loyalty programme, as its owner writes it."""
 
     program: Id = _must("The programme's own name.", "harbour-rewards")
-    names: dict[Language, Name] = _key(
-        "Its name for people, by language (BCP 47).", {"en": "Harbour Rewards"}, default={}
+    language: Language | None = _key(
+        "The language of names and descriptions for those who ask for none that there is; the "
+        "first of the programme's `names` where it is left out, else `en`.",
+        "en",
     )
     holds_from: LocalTime = _must(
         "From when this version holds, local to `timezone`; at least 60 s after its publication.",
@@ -787,6 +802,17 @@ class Document(Section):
     )
     adjustments: AdjustmentsSection = _key(
         "What is granted or taken by hand.", {"approval_above": "1000"}, default={}
+    )
+    benefits: dict[Id, NamedSection] = _key(
+        "What people call the benefits that levels have.",
+        {"priority-shipping": {"names": {"en": "Priority shipping"}}},
+        default={},
+    )
+    reasons: dict[ReasonCode, NamedSection] = _key(
+        "What people call reason codes: those given with adjustments and other acts by hand, and "
+        "those with which something is refused.",
+        {"goodwill": {"names": {"en": "With our apologies"}}},
+        default={},
     )
     successors: SuccessorsSection = _key(
         "What takes the place of dropped names. An entry stays for good, because a member may have "

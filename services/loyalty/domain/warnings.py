@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.loyalty.domain.compiling import language_of, named_in
 from services.loyalty.domain.document import read_document
 from services.loyalty.domain.findings import Finding, Findings
 from services.loyalty.domain.mistakes import Mistake
@@ -55,6 +56,24 @@ def _findings(document: Document) -> Findings:
         yield from _days(("boosts", name), boost)
     for name, card in document.stamps.items():
         yield from _days(("stamps", name), card)
+    yield from _unsaid(document)
+
+
+def _unsaid(document: Document) -> Findings:
+    """What is named in other languages, and not in that of whoever asks for none of them."""
+    language = language_of(document)
+    for _, _, path, one in named_in(document):
+        for key, texts, instead in (
+            ("names", one.names, "its id"),
+            ("descriptions", one.descriptions, "none"),
+        ):
+            if texts and language not in texts:
+                yield Finding(
+                    (*path, key),
+                    f"none is in {language!r}, so that whoever asks for yet another language gets "
+                    f"{instead}",
+                    f"Add one in {language!r}, or say which 'language' is the programme's",
+                )
 
 
 def _days(path: Path, choice: Choice) -> Findings:

@@ -12,10 +12,10 @@ from datetime import date, datetime
 from typing import Annotated, Any, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from services.loyalty.domain import notation
+from services.loyalty.domain import languages, notation
 from services.loyalty.domain.calendar import zone
 from services.loyalty.domain.conditions import Condition, read_condition
 from services.loyalty.domain.mistakes import Misread
@@ -86,7 +86,15 @@ Id: TypeAlias = Annotated[str, _written(notation.read_id, "big-basket", pattern=
 Kind: TypeAlias = Annotated[str, _written(notation.read_kind, "product.reviewed")]
 Word: TypeAlias = Annotated[str, _written(notation.read_word, type=["string", "integer"])]
 Name: TypeAlias = Annotated[str, _written(notation.read_name, "Harbour Rewards")]
-Language: TypeAlias = Annotated[str, _written(notation.read_language, "en", "zh-Hans")]
+Description: TypeAlias = Annotated[
+    str, _written(notation.read_description, "Free of charge, the whole year.")
+]
+Language: TypeAlias = Annotated[
+    str, _written(notation.read_language, "en", "zh-Hans", pattern=languages.PATTERN)
+]
+ReasonCode: TypeAlias = Annotated[
+    str, _written(notation.read_code, "goodwill", pattern="[a-z0-9][a-z0-9_.-]{0,63}")
+]
 Truth: TypeAlias = Annotated[
     bool, _written(notation.read_truth, "true", type=["string", "boolean"], pattern="(true|false)")
 ]
@@ -271,3 +279,19 @@ class _OrAlone:
 
 OneOrMore: TypeAlias = Annotated[list[_Value], Field(min_length=1), _OrAlone()]
 """A list, or its only item by itself."""
+
+
+def _each_language_once(texts: Any) -> Any:
+    """Refuses two tags that mean one language, ``en-gb`` and ``en-GB``: only one of them could be
+    read.
+    """
+    seen: dict[str, str] = {}
+    for tag in texts if isinstance(texts, dict) else ():
+        other = seen.setdefault(languages.in_normal_case(tag), tag)
+        if other != tag:
+            raise Misread(f"{other!r} and {tag!r} are one language", "Keep one of the two")
+    return texts
+
+
+ByLanguage: TypeAlias = Annotated[dict[Language, _Value], BeforeValidator(_each_language_once)]
+"""Texts by language tag."""

@@ -12,6 +12,7 @@ from services.loyalty.domain.benefits import entitlements
 from services.loyalty.domain.calendar import local_date, rfc3339
 from services.loyalty.http import examples, openapi
 from services.loyalty.http import voucher_models as models
+from services.loyalty.http.languages import InLanguages
 from services.loyalty.http.members import MemberId, seen
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.security import key_holder
@@ -34,9 +35,10 @@ BenefitName: TypeAlias = Annotated[
     responses=openapi.answers("unknown_member", "no_program", example=examples.OFFERS),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def offers(parts: PartsHere, member_id: MemberId) -> models.Offers:
+async def offers(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.Offers:
     """Gifts of which the member may choose one reward, and by when."""
     found = await seen(parts, member_id)
+    say = languages.of(*parts.programs.back_from(found.as_of))
     return models.Offers(
         member_id=member_id,
         as_of=rfc3339(found.as_of),
@@ -44,7 +46,17 @@ async def offers(parts: PartsHere, member_id: MemberId) -> models.Offers:
             models.OfferShown(
                 offer=offer.id,
                 gift=offer.gift,
+                name=say.name("gifts", offer.gift),
+                description=say.description("gifts", offer.gift),
                 choose=offer.rewards,
+                choices=[
+                    models.Choice(
+                        reward=reward,
+                        name=say.name("rewards", reward),
+                        description=say.description("rewards", reward),
+                    )
+                    for reward in offer.rewards
+                ],
                 claim_by=rfc3339(offer.until),
             )
             for offer in found.account.offers
@@ -89,17 +101,24 @@ async def claim(
     responses=openapi.answers("unknown_member", "no_program", example=examples.BENEFITS),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def benefits(parts: PartsHere, member_id: MemberId) -> models.Benefits:
+async def benefits(
+    parts: PartsHere, member_id: MemberId, languages: InLanguages
+) -> models.Benefits:
     """What the level held entitles to, as of now."""
     found = await seen(parts, member_id)
     today = local_date(found.as_of, found.program.zone)
+    level = found.account.standing.level
+    say = languages.of(found.program)
     return models.Benefits(
         member_id=member_id,
         as_of=rfc3339(found.as_of),
-        level=found.account.standing.level or None,
+        level=level or None,
+        level_name=say.name("levels", level) if level else None,
         benefits=[
             models.Entitled(
                 name=each.name,
+                label=say.name("benefits", each.name),
+                description=say.description("benefits", each.name),
                 terms=each.terms,
                 used=each.used,
                 left=each.left,

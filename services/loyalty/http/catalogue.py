@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from fastapi import APIRouter, Security
@@ -9,11 +10,11 @@ from pydantic import ConfigDict, Field
 
 from services.loyalty.application.programs import NoProgram
 from services.loyalty.application.queries import stock_left
-from services.loyalty.domain.calendar import rfc3339
-from services.loyalty.domain.program import Reward, Rule
+from services.loyalty.domain.calendar import Instant, rfc3339
+from services.loyalty.domain.program import Program, Reward, Rule
 from services.loyalty.http import examples, openapi, shown
-from services.loyalty.http.members import AcceptLanguage, preferred
-from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http.languages import InLanguages, Speech
+from services.loyalty.http.models import Description, Moment, Name, Shown
 from services.loyalty.http.parts import Parts, PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -29,7 +30,8 @@ class Stocked(Shown):
     """A reward of the catalogue, or one that is only ever a gift."""
 
     reward: str = Field(description="The reward's id.")
-    name: str = Field(description="Its name, in the language asked for where there is one.")
+    name: Name
+    description: Description
     cost: int | None = Field(description="What it costs; null for what is only ever a gift.")
     currency: str | None = Field(description="The currency of the cost.")
     gift_only: bool = Field(description="Whether it is only ever a gift.")
@@ -56,6 +58,8 @@ class Budgeted(Shown):
     """The budget of a campaign."""
 
     rule: str = Field(description="The earning rule.")
+    name: Name
+    description: Description
     currency: str = Field(description="The currency of the budget.")
     points: int = Field(description="The whole budget.")
     left: int = Field(description="What is left of it.")
@@ -81,15 +85,14 @@ class Budgets(Shown):
     summary="The catalogue with what is left of its stock",
     responses=openapi.answers("unknown_program", example=examples.CATALOGUE),
 )
-async def rewards(parts: PartsHere, accept_language: AcceptLanguage = "") -> Catalogue:
+async def rewards(parts: PartsHere, languages: InLanguages) -> Catalogue:
     """Every reward of the version that holds now, those that are only ever gifts too."""
-    version, as_of, left = await _left(parts)
-    held = parts.programs.at(as_of).rewards.values()
-    languages = preferred(accept_language)
+    program, as_of, left = await _left(parts)
+    say = languages.of(program)
     return Catalogue(
         as_of=rfc3339(as_of),
-        program_version=version,
-        rewards=[_stocked(reward, left, languages) for reward in held],
+        program_version=program.version,
+        rewards=[_stocked(reward, left, say) for reward in program.rewards.values()],
     )
 
 
@@ -98,31 +101,34 @@ async def rewards(parts: PartsHere, accept_language: AcceptLanguage = "") -> Cat
     summary="The budgets of campaigns with what is left",
     responses=openapi.answers("unknown_program", example=examples.BUDGETS),
 )
-async def budgets(parts: PartsHere) -> Budgets:
+async def budgets(parts: PartsHere, languages: InLanguages) -> Budgets:
     """Of every earning rule that has one, in the version that holds now."""
-    version, as_of, left = await _left(parts)
-    held = parts.programs.at(as_of).budgeted.values()
-    found = [_budgeted(rule, left) for rule in held]
-    return Budgets(as_of=rfc3339(as_of), program_version=version, budgets=found)
+    program, as_of, left = await _left(parts)
+    say = languages.of(program)
+    return Budgets(
+        as_of=rfc3339(as_of),
+        program_version=program.version,
+        budgets=[_budgeted(rule, left, say) for rule in program.budgeted.values()],
+    )
 
 
-async def _left(parts: Parts) -> tuple[int, int, dict[str, int]]:
+async def _left(parts: Parts) -> tuple[Program, Instant, Mapping[str, int]]:
     """The version that holds now, now, and what is left of its shared counters."""
     async with parts.store.session() as session:
         await parts.programs.refresh(session)
         now = await parts.clock.now(session)
         try:
-            left = await stock_left(session, parts.programs, now)
+            return parts.programs.at(now), now, await stock_left(session, parts.programs, now)
         except NoProgram as error:
             raise Problem("unknown_program") from error
-    return parts.programs.at(now).version, now, dict(left)
 
 
-def _stocked(reward: Reward, left: dict[str, int], languages: list[str]) -> Stocked:
+def _stocked(reward: Reward, left: Mapping[str, int], say: Speech) -> Stocked:
     limit = reward.limit
     return Stocked(
         reward=reward.id,
-        name=shown.named(reward, languages),
+        name=say.name("rewards", reward.id),
+        description=say.description("rewards", reward.id),
         cost=None if reward.gift_only else reward.cost,
         currency=reward.currency or None,
         gift_only=reward.gift_only,
@@ -136,10 +142,12 @@ def _stocked(reward: Reward, left: dict[str, int], languages: list[str]) -> Stoc
     )
 
 
-def _budgeted(rule: Rule, left: dict[str, int]) -> Budgeted:
+def _budgeted(rule: Rule, left: Mapping[str, int], say: Speech) -> Budgeted:
     assert rule.budget is not None
     return Budgeted(
         rule=rule.id,
+        name=say.name("earn", rule.id),
+        description=say.description("earn", rule.id),
         currency=rule.budget.currency,
         points=rule.budget.points,
         left=left[rule.budget_key],

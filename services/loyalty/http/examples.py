@@ -23,12 +23,15 @@ BALANCES: Example = {
 }
 TIER: Example = {
     "level": "silver",
+    "name": "Silver",
+    "description": "For those who come back.",
     "since": "2011-03-14T10:12:00Z",
     "until": "2011-06-14T23:00:00Z",
     "grace_until": None,
     "qualifying": {"currency": "status", "window": "2011-06", "points": 1730},
     "next": {
         "level": "gold",
+        "name": "Gold",
         "threshold": 5000,
         "missing": 3270,
         "how": "all",
@@ -44,7 +47,14 @@ TIER: Example = {
         "how": "all",
         "conditions": [{"currency": "status", "needs": 1000, "missing": 0, "money": None}],
     },
-    "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
+    "benefits": [
+        {
+            "name": "priority-shipping",
+            "label": "Priority shipping",
+            "description": None,
+            "terms": "unlimited",
+        }
+    ],
     "manual": None,
 }
 MEMBER: Example = {
@@ -96,6 +106,7 @@ ENTRIES: Example = {
             "kind": "engagement",
             "outcome": "accepted",
             "reason": None,
+            "reason_name": None,
             "program_version": 1,
             "occurred_at": "2011-05-24T11:00:00Z",
             "recorded_at": "2011-05-24T11:00:02Z",
@@ -113,10 +124,12 @@ ENTRIES: Example = {
                     "lot_from": None,
                     "lot_to": "points/2011-05/1314831600000000",
                     "cause": "review",
+                    "cause_name": "Your review",
                     "order": None,
                 }
             ],
             "trace": {"fired": [{"rule": "review", "gives": {"points": 50}}]},
+            "names": {"review": "Your review"},
         }
     ],
     "next": "s12",
@@ -129,6 +142,7 @@ REWARDS: Example = {
         {
             "reward": "five-off",
             "name": "5.00 off your next order",
+            "description": "From 20.00, within 90 days.",
             "cost": 500,
             "currency": "points",
             "affordable": False,
@@ -148,8 +162,10 @@ REWARDS: Example = {
     "issued": [
         {
             "reward": "birthday-treat",
+            "name": "A cake for your birthday",
             "how": "gift",
             "by": "birthday",
+            "by_name": "Happy birthday",
             "points": 0,
             "issued_at": "2011-04-02T23:00:00Z",
             "voucher": None,
@@ -163,6 +179,7 @@ CATALOGUE: Example = {
         {
             "reward": "five-off",
             "name": "5.00 off your next order",
+            "description": "From 20.00, within 90 days.",
             "cost": 500,
             "currency": "points",
             "gift_only": False,
@@ -182,6 +199,8 @@ BUDGETS: Example = {
     "budgets": [
         {
             "rule": "big-basket",
+            "name": "Big basket",
+            "description": None,
             "currency": "points",
             "points": 500000,
             "left": 412250,
@@ -207,6 +226,7 @@ REFERRAL: Example = {
         "state": "pending",
         "order": "536365",
         "rule": "referral",
+        "rule_name": "Bring a friend",
         "ends_at": "2011-06-20T23:00:00Z",
     },
 }
@@ -217,6 +237,8 @@ STAMPS: Example = {
     "cards": [
         {
             "card": "six-orders",
+            "name": "Six orders",
+            "description": "Each from 25.00.",
             "collected": 4,
             "of": 6,
             "times_filled": 1,
@@ -225,6 +247,8 @@ STAMPS: Example = {
         },
         {
             "card": "all-rooms",
+            "name": "All rooms",
+            "description": None,
             "collected": 2,
             "of": 3,
             "times_filled": 0,
@@ -237,7 +261,14 @@ BADGES: Example = {
     "member_id": "17850",
     "as_of": _AS_OF,
     "notice": None,
-    "badges": [{"badge": "explorer", "name": "Explorer", "given_at": "2011-03-14T10:12:00Z"}],
+    "badges": [
+        {
+            "badge": "explorer",
+            "name": "Explorer",
+            "description": None,
+            "given_at": "2011-03-14T10:12:00Z",
+        }
+    ],
 }
 PREVIEW_REQUEST: Example = {
     "member_id": "17850",
@@ -257,6 +288,7 @@ PREVIEW: Example = {
     "earned": [
         {
             "rule": "base",
+            "name": "A point for every pound",
             "currency": "points",
             "points": 25,
             "available": "2011-06-15T23:00:00Z",
@@ -264,6 +296,7 @@ PREVIEW: Example = {
         },
         {
             "rule": "base",
+            "name": "A point for every pound",
             "currency": "status",
             "points": 25,
             "available": None,
@@ -278,6 +311,7 @@ PREVIEW: Example = {
         ],
         "not": [["big-basket", "below_min_spend"]],
     },
+    "names": {"base": "A point for every pound", "big-basket": "Big basket"},
     "balances": [_BALANCE],
     "tier": TIER,
 }
@@ -332,8 +366,9 @@ HOLD: Example = {
     "ends_at": "2011-06-01T09:45:00Z",
     "ended_at": None,
 }
+HOLD_SEEN: Example = {**HOLD, "name": None}
 _WITH_HELD: Example = {**_BALANCE, "available": 180, "held": 200}
-HOLDS: Example = {"member_id": "17850", "as_of": _AS_OF, "notice": None, "holds": [HOLD]}
+HOLDS: Example = {"member_id": "17850", "as_of": _AS_OF, "notice": None, "holds": [HOLD_SEEN]}
 HOLD_MADE: Example = {**_SETTLED, "balances": [_WITH_HELD], "hold": HOLD}
 VOIDED: Example = {
     **_SETTLED,
@@ -370,10 +405,9 @@ REDEMPTION: Example = {
     "currency": "points",
     "voucher": "v13-0",
 }
-VOUCHER: Example = {
+VOUCHER_ENDED: Example = {
     "voucher": "v13-0",
     "member_id": "17850",
-    "code": "7Q3KV-9ZBM4-01XTE-RW8HC",
     "state": "open",
     "reward": "five-off",
     "how": "redemption",
@@ -390,13 +424,20 @@ VOUCHER: Example = {
     "order_id": None,
     "reason": None,
 }
+VOUCHER: Example = {
+    **VOUCHER_ENDED,
+    "name": "5.00 off your next order",
+    "description": "From 20.00, within 90 days.",
+    "reason_name": None,
+    "code": "7Q3KV-9ZBM4-01XTE-RW8HC",
+}
 VOUCHERS: Example = {"member_id": "17850", "as_of": _AS_OF, "vouchers": [VOUCHER]}
 USE_REQUEST: Example = {"order_id": "536412"}
 USED: Example = {
     **_SETTLED,
     "balances": [_BALANCE],
     "voucher": {
-        **{name: value for name, value in VOUCHER.items() if name != "code"},
+        **VOUCHER_ENDED,
         "state": "used",
         "ended_at": _AS_OF,
         "order_id": "536412",
@@ -407,7 +448,7 @@ VOIDED_VOUCHER: Example = {
     **_SETTLED,
     "balances": [_BALANCE],
     "voucher": {
-        **{name: value for name, value in VOUCHER.items() if name != "code"},
+        **VOUCHER_ENDED,
         "state": "voided",
         "ended_at": _AS_OF,
         "reason": "sent_twice",
@@ -432,7 +473,21 @@ OFFERS: Example = {
         {
             "offer": "g9-birthday",
             "gift": "birthday",
+            "name": "Happy birthday",
+            "description": None,
             "choose": ["five-off", "birthday-treat"],
+            "choices": [
+                {
+                    "reward": "five-off",
+                    "name": "5.00 off your next order",
+                    "description": "From 20.00, within 90 days.",
+                },
+                {
+                    "reward": "birthday-treat",
+                    "name": "A cake for your birthday",
+                    "description": None,
+                },
+            ],
             "claim_by": "2011-07-01T23:00:00Z",
         }
     ],
@@ -449,15 +504,26 @@ BENEFITS: Example = {
     "member_id": "17850",
     "as_of": _AS_OF,
     "level": "gold",
+    "level_name": "Gold",
     "benefits": [
         {
             "name": "priority-shipping",
+            "label": "Priority shipping",
+            "description": None,
             "terms": "unlimited",
             "used": 0,
             "left": None,
             "period": None,
         },
-        {"name": "free-upgrade", "terms": "2 per year", "used": 1, "left": 1, "period": "2011"},
+        {
+            "name": "free-upgrade",
+            "label": "Free upgrade",
+            "description": "To the next larger room.",
+            "terms": "2 per year",
+            "used": 1,
+            "left": 1,
+            "period": "2011",
+        },
     ],
 }
 BENEFIT_REQUEST: Example = {"about": "booking-4711"}
@@ -516,6 +582,7 @@ WAITING_ADJUSTMENTS: Example = {
             "currency": "points",
             "points": 2000,
             "reason": "goodwill",
+            "reason_name": "With our apologies",
             "actor": "agent-7",
             "lapses_at": "2011-03-16T00:00:00Z",
         }
@@ -620,13 +687,35 @@ VERSION: Example = {
     "published_by": "marketing",
     "digest": "8d0cfa6d0c53a1f22b5c2a6f9f7f1c0a6b1a6f0a3f5f1e0e4f1d5bb3b0a0c9d2",
 }
-CURRENT: Example = {**VERSION, "document": PROGRAM_YAML}
+CURRENT: Example = {
+    **VERSION,
+    "name": "Harbour Rewards",
+    "description": None,
+    "document": PROGRAM_YAML,
+}
+_CALLED: Example = {"id": "gold", "name": "Gold", "description": "For those who come every week."}
+GLOSSARY: Example = {
+    "as_of": _AS_OF,
+    "program_version": 1,
+    "program": {"id": "harbour-rewards", "name": "Harbour Rewards", "description": None},
+    "currencies": [{"id": "points", "name": "Points", "description": None}],
+    "levels": [_CALLED],
+    "benefits": [],
+    "earn": [{"id": "base", "name": "A point for every pound", "description": None}],
+    "boosts": [],
+    "gifts": [],
+    "stamps": [],
+    "badges": [],
+    "rewards": [{"id": "five-off", "name": "5.00 off your next order", "description": None}],
+    "reasons": [{"id": "goodwill", "name": "With our apologies", "description": None}],
+}
 VERSIONS: Example = {
     "versions": [{name: value for name, value in VERSION.items() if name != "program"}]
 }
 HOLDOUT: Example = {
     "program": "harbour-rewards",
     "rule": "spend-and-get",
+    "name": "Spend and get",
     "holdout": "10 %",
     "since": "2011-03-01T00:00:00Z",
     "until": "2011-05-31T23:00:00Z",

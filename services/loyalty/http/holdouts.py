@@ -10,8 +10,9 @@ from pydantic import AwareDatetime, ConfigDict, Field
 
 from services.loyalty.domain.calendar import Instant, from_datetime
 from services.loyalty.domain.holdout_report import trial_of
-from services.loyalty.http import examples, openapi
-from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http import examples, openapi, shown
+from services.loyalty.http.languages import InLanguages
+from services.loyalty.http.models import Moment, Name, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -44,6 +45,7 @@ class Holdout(Shown):
 
     program: str = Field(description="The programme's name.")
     rule: str = Field(description="The rule, boost or card.")
+    name: Name
     holdout: str = Field(description="The share of members that it leaves out.")
     since: Moment = Field(description="The first instant that is looked at.")
     until: Moment = Field(description="The end, exclusive.")
@@ -59,6 +61,7 @@ class Holdout(Shown):
 )
 async def compare(
     parts: PartsHere,
+    languages: InLanguages,
     rule: Annotated[
         str,
         Path(description="A rule, boost or card.", max_length=40, examples=["spend-and-get"]),
@@ -83,13 +86,13 @@ async def compare(
     All members are compared, not only those who did what it rewards. It reads every order of the
     time, one by one, so it takes a while for a long one.
     """
-    async with parts.store.session() as session:
-        await parts.programs.refresh(session)
-        now = await parts.clock.now(session)
+    now = await parts.now()
     trial = trial_of(parts.programs, rule, now=now, since=_instant(since), until=_instant(until))
     if trial is None:
         raise Problem("unknown_holdout", f"No version has a holdout for {rule!r}.")
-    return Holdout(**(await parts.store.compare_holdout(trial)).told())
+    say = languages.of(*parts.programs.back_from(now))
+    told = (await parts.store.compare_holdout(trial)).told()
+    return Holdout(**told, name=say.name_in(shown.NAMED_APART, rule) or rule)
 
 
 def _instant(moment: datetime | None) -> Instant:

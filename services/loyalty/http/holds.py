@@ -13,6 +13,7 @@ from services.loyalty.domain.account import Hold
 from services.loyalty.domain.activity import HoldCaptured, HoldRequested, HoldVoided
 from services.loyalty.domain.calendar import Instant, rfc3339
 from services.loyalty.http import examples, models, openapi, shown
+from services.loyalty.http.languages import InLanguages, Speech
 from services.loyalty.http.members import MemberId, seen
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
@@ -102,15 +103,16 @@ def _requested(name: str, wanted: models.HoldRequest) -> HoldRequested:
     responses=openapi.answers("unknown_member", "no_program", example=examples.HOLDS),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def holds(parts: PartsHere, member_id: MemberId) -> models.HoldList:
+async def holds(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.HoldList:
     """The latest holds of a member, as of now: those that are open, and what became of others."""
     rows = await parts.store.load_holds(member_id, HOLDS_SHOWN)
     found = await seen(parts, member_id)
+    say = languages.of(*parts.programs.back_from(found.as_of))
     return models.HoldList(
         member_id=member_id,
         as_of=rfc3339(found.as_of),
         notice=shown.notice(found),
-        holds=[_of_row(row, found) for row in rows],
+        holds=[_seen(row, found, say) for row in rows],
     )
 
 
@@ -118,17 +120,19 @@ async def holds(parts: PartsHere, member_id: MemberId) -> models.HoldList:
     "/{hold_id}",
     summary="One hold",
     responses=openapi.answers(
-        "unknown_member", "unknown_hold", "no_program", example=examples.HOLD
+        "unknown_member", "unknown_hold", "no_program", example=examples.HOLD_SEEN
     ),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def one_hold(parts: PartsHere, member_id: MemberId, hold_id: HoldId) -> models.HoldShown:
+async def one_hold(
+    parts: PartsHere, member_id: MemberId, hold_id: HoldId, languages: InLanguages
+) -> models.HoldSeen:
     """What is held, and what became of it, as of now."""
     row = await parts.store.load_hold(member_id, hold_id)
     found = await seen(parts, member_id)
     if row is None:
         raise Problem("unknown_hold", hold=hold_id)
-    return _of_row(row, found)
+    return _seen(row, found, languages.of(*parts.programs.back_from(found.as_of)))
 
 
 @router.post(
@@ -213,6 +217,13 @@ def _captured(asked: Asked) -> models.Captured:
         left=held.left,
         released=held.points - held.captured - held.left,
         **settled_by(asked),
+    )
+
+
+def _seen(row: HoldRow, found: Seen, say: Speech) -> models.HoldSeen:
+    held = _of_row(row, found)
+    return models.HoldSeen(
+        **held.model_dump(), name=say.name("rewards", held.reward) if held.reward else None
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Header, Path, Query, Security
+from fastapi import APIRouter, Path, Query, Security
 
 from services.loyalty.application.queries import Seen, see
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.http import examples, models, openapi, shown
+from services.loyalty.http.languages import InLanguages
 from services.loyalty.http.parts import Parts, PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -29,18 +30,9 @@ MemberId: TypeAlias = Annotated[
         examples=["17850"],
     ),
 ]
-AcceptLanguage: TypeAlias = Annotated[
-    str,
-    Header(
-        description="Languages for names, by preference.",
-        max_length=200,
-        examples=["en, de;q=0.5"],
-    ),
-]
 FIRST_PAGE = 2**62  # above every seq
 ISSUED_SHOWN = 100
 _CURSOR = re.compile(r"s([1-9][0-9]{0,17})", re.ASCII)
-_LANGUAGE = re.compile(r"\s*([A-Za-z0-9-]{1,35})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*", re.ASCII)
 
 
 async def seen(parts: Parts, member_id: str, *, stock: bool = False) -> Seen:
@@ -56,9 +48,10 @@ async def seen(parts: Parts, member_id: str, *, stock: bool = False) -> Seen:
     summary="A member at a glance",
     responses=openapi.answers("unknown_member", "no_program", example=examples.MEMBER),
 )
-async def glance(parts: PartsHere, member_id: MemberId) -> models.Member:
+async def glance(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.Member:
     """Balances, and the tier with progress to the next one and what keeps it, as of now."""
-    return shown.member(await seen(parts, member_id))
+    found = await seen(parts, member_id)
+    return shown.member(found, languages.of(found.program))
 
 
 @router.get(
@@ -82,10 +75,11 @@ async def balances(parts: PartsHere, member_id: MemberId) -> models.Balances:
     summary="Tier and progress",
     responses=openapi.answers("unknown_member", "no_program", "no_tier", example=examples.TIER),
 )
-async def tier(parts: PartsHere, member_id: MemberId) -> models.Tier:
+async def tier(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.Tier:
     """The level held, until when, what would lift it, what keeps it, and what it brings."""
     found = await seen(parts, member_id)
-    held = shown.tier(found.program, found.account, found.as_of)
+    say = languages.of(found.program)
+    held = shown.tier(found.program, found.account, found.as_of, say)
     if held is None:
         raise Problem("no_tier")
     return held
@@ -106,15 +100,11 @@ async def lots(parts: PartsHere, member_id: MemberId) -> models.Lots:
     summary="Rewards to redeem, and rewards got",
     responses=openapi.answers("unknown_member", "no_program", example=examples.REWARDS),
 )
-async def rewards(
-    parts: PartsHere,
-    member_id: MemberId,
-    accept_language: AcceptLanguage = "",
-) -> models.Rewards:
+async def rewards(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.Rewards:
     """The catalogue: what the member can have now, and of the rest every reason why not."""
     found = await seen(parts, member_id, stock=True)
     issued = await parts.store.load_issued(member_id, ISSUED_SHOWN)
-    return shown.rewards(found, issued, preferred(accept_language))
+    return shown.rewards(found, issued, languages.of(*parts.programs.back_from(found.as_of)))
 
 
 @router.get(
@@ -125,6 +115,7 @@ async def rewards(
 async def entries(
     parts: PartsHere,
     member_id: MemberId,
+    languages: InLanguages,
     limit: Annotated[
         int, Query(description="The most items of the page.", ge=1, le=200, examples=[50])
     ] = 50,
@@ -140,11 +131,12 @@ async def entries(
     page = await parts.store.load_page(member_id, before, limit + 1)
     if not page and before == FIRST_PAGE:
         raise Problem("unknown_member", f"There is no member {member_id}.")
+    say = languages.of(*parts.programs.back_from(await parts.now()))
     more = len(page) > limit
     page = page[:limit]
     return models.Entries(
         member_id=member_id,
-        items=[shown.journal_item(item) for item in page],
+        items=[shown.journal_item(item, say) for item in page],
         next=f"s{page[-1].seq}" if more else None,
     )
 
@@ -156,10 +148,3 @@ def _before(cursor: str | None) -> int:
     if read is None:
         raise Problem("invalid_cursor")
     return int(read[1])
-
-
-def preferred(accept_language: str) -> list[str]:
-    """Language tags of an Accept-Language header, the most wanted first, without what is no tag."""
-    wanted = [_LANGUAGE.fullmatch(part) for part in accept_language.split(",")]
-    ranked = [(float(read[2] or 1), read[1]) for read in wanted if read]
-    return [tag for weight, tag in sorted(ranked, key=lambda item: -item[0]) if weight]

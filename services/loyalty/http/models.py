@@ -31,6 +31,30 @@ class Shown(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Name: TypeAlias = Annotated[
+    str,
+    Field(description="What people call it, in the language asked for; the id for no name."),
+]
+NameOrNull: TypeAlias = Annotated[
+    str | None,
+    Field(description="What people call it, in the language asked for; null for nothing to name."),
+]
+Description: TypeAlias = Annotated[
+    str | None,
+    Field(description="What it is, in the language asked for; null where nothing is said of it."),
+]
+
+
+Names: TypeAlias = Annotated[
+    dict[str, str],
+    Field(
+        description="What people call the rules, boosts and cards of the trace, in the language "
+        "asked for.",
+        examples=[{"base": "A point for every pound"}],
+    ),
+]
+
+
 class Balance(Shown):
     """What a member has in one currency that can be spent."""
 
@@ -84,6 +108,7 @@ class NextLevel(Shown):
     """The way up."""
 
     level: str = Field(description="The next higher level.")
+    name: Name
     threshold: int = Field(description="Qualifying points from which it is reached.")
     missing: int = Field(description="Qualifying points still missing.", ge=0)
     how: How = Field(description="Whether all conditions are needed, or any one of them.")
@@ -104,6 +129,7 @@ class ManualLevel(Shown):
     """A level given by hand, which holds the tier up whatever was earned."""
 
     level: str = Field(description="The level given.", examples=["gold"])
+    name: Name
     since: Moment = Field(description="Since when.")
     until: Moment | None = Field(description="Until before when; null: no end.")
 
@@ -111,7 +137,9 @@ class ManualLevel(Shown):
 class Benefit(Shown):
     """Something that holders of the tier may claim."""
 
-    name: str = Field(description="The benefit.", examples=["priority-shipping"])
+    name: str = Field(description="The benefit's id.", examples=["priority-shipping"])
+    label: Name
+    description: Description
     terms: str = Field(description="How much of it: `unlimited`, `2 per year`.")
 
 
@@ -121,6 +149,8 @@ class Tier(Shown):
     model_config = ConfigDict(json_schema_extra={"examples": [examples.TIER]})
 
     level: str = Field(description="The level held.", examples=["silver"])
+    name: Name
+    description: Description
     since: Moment | None = Field(description="Since when it has been held.")
     until: Moment | None = Field(description="The end of its tier period; null: no end.")
     grace_until: Moment | None = Field(
@@ -202,6 +232,7 @@ class EntryShown(Shown):
     lot_from: str | None = Field(description="The lot that they leave.")
     lot_to: str | None = Field(description="The lot that they enter.")
     cause: str | None = Field(description="The rule, reward or reason code.", examples=["base"])
+    cause_name: NameOrNull
     order: str | None = Field(description="The order concerned.")
 
 
@@ -212,6 +243,7 @@ class JournalItem(Shown):
     kind: str = Field(description="The kind of activity.", examples=["purchase"])
     outcome: Literal["accepted", "refused", "parked"] = Field(description="What was decided.")
     reason: str | None = Field(description="Stable code of a refusal or of what is awaited.")
+    reason_name: NameOrNull
     program_version: int = Field(description="The programme version that judged.")
     occurred_at: Moment = Field(description="When it happened, as its producer says.")
     recorded_at: Moment = Field(description="When it was recorded.")
@@ -223,6 +255,7 @@ class JournalItem(Shown):
     trace: dict[str, Any] = Field(
         description="Rules considered: which fired with what arithmetic, and why others did not."
     )
+    names: Names
 
 
 class Entries(Shown):
@@ -239,7 +272,8 @@ class CatalogueReward(Shown):
     """A reward of the catalogue, seen by one member."""
 
     reward: str = Field(description="The reward's id.", examples=["five-off"])
-    name: str = Field(description="Its name, in the language asked for where there is one.")
+    name: Name
+    description: Description
     cost: int = Field(description="What it costs, in points.", ge=0)
     currency: str = Field(description="The currency of the cost.")
     affordable: bool = Field(description="Whether the member could redeem it now.")
@@ -249,7 +283,8 @@ class CatalogueReward(Shown):
     )
     reasons: list[dict[str, Any]] = Field(
         description="Everything that stands against redeeming it now, each with its `code` and"
-        " facts, as a refused redemption would say it; empty where nothing does."
+        " facts, as a refused redemption would say it, and a `name` where the programme has one"
+        " for the code; empty where nothing does."
     )
 
 
@@ -257,8 +292,10 @@ class RewardIssued(Shown):
     """A reward that the member got."""
 
     reward: str = Field(description="The reward's id.")
+    name: Name
     how: str = Field(description="By `redemption`, or as a `gift`.")
-    by: str = Field(description="The redemption's id, or the occasion.")
+    by: str = Field(description="The redemption's id, or the gift or card.")
+    by_name: NameOrNull
     points: int = Field(description="Points paid for it; 0 for a gift.", ge=0)
     issued_at: Moment = Field(description="When.")
     voucher: str | None = Field(
@@ -512,6 +549,12 @@ class HoldShown(Shown):
     ended_at: Moment | None = Field(description="When it ended; null while it is open.")
 
 
+class HoldSeen(HoldShown):
+    """A hold, with the name of what it is for."""
+
+    name: NameOrNull
+
+
 class HoldList(Shown):
     """A member's latest holds, newest first."""
 
@@ -522,7 +565,7 @@ class HoldList(Shown):
     notice: str | None = Field(
         default=None, description="Why the state may be behind, where it may be."
     )
-    holds: list[HoldShown] = Field(description="The latest hundred, whether open or ended.")
+    holds: list[HoldSeen] = Field(description="The latest hundred, whether open or ended.")
 
 
 class HoldMade(Settled):

@@ -89,6 +89,18 @@ _FACTS: dict[str, dict[str, Any]] = {
     "refused": {"reason": "before_program"},
 }
 
+_IN_LANGUAGES: dict[str, Any] = {
+    "Content-Language": {
+        "description": "The languages of the names and descriptions in it.",
+        "schema": {"type": "string"},
+        "example": "zh-Hans",
+    },
+    "Vary": {
+        "description": "That it depends on the languages asked for.",
+        "schema": {"type": "string", "const": "Accept-Language"},
+    },
+}
+
 
 def answers(
     *codes: str, example: Any, status: int = 200, media_type: str = "application/json"
@@ -152,6 +164,8 @@ def _explain_failures(made: dict[str, Any]) -> None:
             _add(responses, "key_missing", "key_unknown", "scope_missing", "database_unavailable")
         if "requestBody" in operation:
             _add(responses, "too_large")
+        if any(each["name"] == "Accept-Language" for each in operation.get("parameters", ())):
+            _add_headers(responses)
         _add(responses, "internal_error")
         operation["responses"] = dict(sorted(responses.items()))
 
@@ -165,6 +179,12 @@ def _add(responses: dict[str, Any], *codes: str) -> None:
         if code not in examples_there:
             examples_there |= made["content"][MEDIA_TYPE]["examples"]
             there["description"] = f"{there['description'][:-1]}; {made['description']}"
+
+
+def _add_headers(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if status < "300":
+            response["headers"] = _IN_LANGUAGES
 
 
 def _operations(made: Mapping[str, Any]) -> list[dict[str, Any]]:

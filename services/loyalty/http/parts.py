@@ -11,6 +11,7 @@ from services.loyalty.application.clock import Clock
 from services.loyalty.application.intake import LIMITS, Limits
 from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
+from services.loyalty.domain.calendar import Instant
 from services.loyalty.http.metrics import HttpMetrics
 
 
@@ -40,6 +41,12 @@ class Parts:
     clock: Clock
     limits: HttpLimits
     metrics: HttpMetrics
+
+    async def now(self) -> Instant:
+        """What time it is, with every version of the programme read that is published by now."""
+        async with self.store.session() as session:
+            await self.programs.refresh(session)
+            return await self.clock.now(session)
 
 
 def _parts(request: Request) -> Parts:

@@ -16,6 +16,7 @@ from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.decision import Decision
 from services.loyalty.http import examples, models, openapi, shown
 from services.loyalty.http.failures import unacceptable
+from services.loyalty.http.languages import InLanguages, Speech
 from services.loyalty.http.models import Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
@@ -63,6 +64,7 @@ class Gain(Shown):
     """Points that one rule would give."""
 
     rule: str = Field(description="The rule.", examples=["base"])
+    name: models.Name
     currency: str = Field(description="The currency of the points.", examples=["points"])
     points: int = Field(description="How many.", gt=0)
     available: str | None = Field(
@@ -88,6 +90,7 @@ class Preview(Shown):
     )
     balances: list[models.Balance] = Field(description="What can be spent on it now.")
     tier: models.Tier | None = Field(description="Tier and progress after the purchase.")
+    names: models.Names
 
 
 @router.post(
@@ -99,7 +102,7 @@ class Preview(Shown):
     ),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def show(parts: PartsHere, basket: PreviewRequest) -> Preview:
+async def show(parts: PartsHere, basket: PreviewRequest, languages: InLanguages) -> Preview:
     """Through the same rules as the purchase itself, for a member or a guest; nothing is changed.
 
     It shows what could be spent on it, and how far the next tier would then be.
@@ -113,7 +116,7 @@ async def show(parts: PartsHere, basket: PreviewRequest) -> Preview:
     )
     if found is None:
         raise Problem("unknown_member", f"There is no member {basket.member_id}.")
-    return _shown(found)
+    return _shown(found, languages.of(found.program))
 
 
 async def _purchase(parts: PartsHere, basket: PreviewRequest) -> Purchased:
@@ -137,26 +140,29 @@ async def _purchase(parts: PartsHere, basket: PreviewRequest) -> Purchased:
     return read.activity.body
 
 
-def _shown(found: Previewed) -> Preview:
+def _shown(found: Previewed, say: Speech) -> Preview:
     decision = found.decision
+    trace = msgspec.to_builtins(decision.trace)
     return Preview(
         member_id=found.member or None,
         as_of=rfc3339(found.as_of),
         program_version=decision.version,
         outcome=decision.outcome,
         reason=decision.reason or None,
-        earned=_gains(decision),
-        joining=_gains(found.joining) if found.joining else [],
-        trace=msgspec.to_builtins(decision.trace),
+        earned=_gains(decision, say),
+        joining=_gains(found.joining, say) if found.joining else [],
+        trace=trace,
+        names=shown.names_in(trace, say),
         balances=shown.balances(found.program, found.before),
-        tier=shown.tier(found.program, decision.account, found.as_of),
+        tier=shown.tier(found.program, decision.account, found.as_of, say),
     )
 
 
-def _gains(decision: Decision) -> list[Gain]:
+def _gains(decision: Decision, say: Speech) -> list[Gain]:
     return [
-        Gain.model_validate(posting)
+        Gain.model_validate({**posting, "name": say.name_in(shown.NAMED_APART, rule) or rule})
         for event in decision.events
         if event.type == "loyalty.points.accrued.v1"
         for posting in event.data["postings"]
+        for rule in [posting["rule"]]
     ]

@@ -12,11 +12,13 @@ from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.online import OnlineSession, PublishedVersion
 from services.loyalty.application.programs import NoProgram
 from services.loyalty.application.publishing import check, publish, warnings
-from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.calendar import Instant, rfc3339
 from services.loyalty.domain.document import parse_program
+from services.loyalty.domain.program import Program
 from services.loyalty.http import examples, openapi
+from services.loyalty.http.languages import InLanguages, Languages
 from services.loyalty.http.media import JSON, YAML_TYPES, read_text
-from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http.models import Description, Moment, Name, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -54,6 +56,8 @@ class VersionWithDocument(Version):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.CURRENT]})
 
+    name: Name
+    description: Description
     document: str = Field(description="The document, in YAML or JSON.")
 
 
@@ -95,6 +99,34 @@ class Versions(Shown):
     versions: list[Summary] = Field(description="Newest first.")
 
 
+class Called(Shown):
+    """Something that the programme names."""
+
+    id: str = Field(description="Its id, by which all other answers name it.", examples=["gold"])
+    name: Name
+    description: Description
+
+
+class Glossary(Shown):
+    """All that the version that holds now names, in one language."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.GLOSSARY]})
+
+    as_of: Moment = Field(description="The instant for which it holds.")
+    program_version: int = Field(description="The version that holds then.")
+    program: Called = Field(description="The programme itself.")
+    currencies: list[Called] = Field(description="Currencies of points.")
+    levels: list[Called] = Field(description="Levels, lowest first.")
+    benefits: list[Called] = Field(description="Benefits of levels that it has words for.")
+    earn: list[Called] = Field(description="Earning rules.")
+    boosts: list[Called] = Field(description="Boosts.")
+    gifts: list[Called] = Field(description="Gifts.")
+    stamps: list[Called] = Field(description="Cards of stamps, streaks and challenges.")
+    badges: list[Called] = Field(description="Badges.")
+    rewards: list[Called] = Field(description="Rewards.")
+    reasons: list[Called] = Field(description="Reason codes that it has words for.")
+
+
 class Checked(Shown):
     """A document without mistakes, in short."""
 
@@ -116,16 +148,40 @@ class Checked(Shown):
     responses=openapi.answers("unknown_program", example=examples.CURRENT),
     dependencies=_READ,
 )
-async def current(parts: PartsHere) -> VersionWithDocument:
+async def current(parts: PartsHere, languages: InLanguages) -> VersionWithDocument:
     """With its document. Before the first version holds, this is the first."""
-    async with parts.store.session() as session:
-        await parts.programs.refresh(session)
-        now = await parts.clock.now(session)
+    held, _ = await _held(parts)
+    return await _shown(parts, held.version, languages)
+
+
+@router.get(
+    "/names",
+    summary="What everything is called",
+    responses=openapi.answers("unknown_program", example=examples.GLOSSARY),
+    dependencies=_READ,
+)
+async def names(parts: PartsHere, languages: InLanguages) -> Glossary:
+    """Names and descriptions of all that the version that holds now names, by their ids."""
+    held, now = await _held(parts)
+    say = languages.of(held)
+    called = {
+        section: [
+            Called(id=one, name=say.name(section, one), description=say.description(section, one))
+            for one in named
+        ]
+        for section, named in held.words.items()
+    }
+    [program] = called.pop("program")
+    return Glossary(as_of=rfc3339(now), program_version=held.version, program=program, **called)
+
+
+async def _held(parts: PartsHere) -> tuple[Program, Instant]:
+    """The version that holds now, and now."""
+    now = await parts.now()
     try:
-        held = parts.programs.at(now)
+        return parts.programs.at(now), now
     except NoProgram as error:
         raise Problem("unknown_program") from error
-    return await _shown(parts, held.version)
 
 
 @router.get(
@@ -159,9 +215,10 @@ async def versions(parts: PartsHere) -> Versions:
 async def one_version(
     parts: PartsHere,
     version: Annotated[int, Path(description="Its number.", ge=1, le=2**31 - 1, examples=[1])],
+    languages: InLanguages,
 ) -> VersionWithDocument:
     """With its document, exactly as it was published."""
-    return await _shown(parts, version)
+    return await _shown(parts, version, languages)
 
 
 @router.post(
@@ -181,6 +238,7 @@ async def one_version(
 async def publish_version(
     parts: PartsHere,
     request: Request,
+    languages: InLanguages,
     holder: Annotated[ApiKey, Security(key_holder, scopes=["program:publish"])],
 ) -> Published:
     """For good: a published version never changes. It must hold at least 60 seconds from now on.
@@ -192,7 +250,7 @@ async def publish_version(
     async with parts.store.session() as session:
         made = await publish(session, parts.clock, text, by=holder.name)
         warned = await _warnings(session, text)
-    shown = _with_document(made)
+    shown = _with_document(made, languages)
     return Published(**shown.model_dump(), warnings=warned)
 
 
@@ -227,17 +285,21 @@ async def _warnings(session: OnlineSession, text: str) -> list[ProgramWarning]:
     return [ProgramWarning(**asdict(one)) for one in await warnings(session, text)]
 
 
-async def _shown(parts: PartsHere, version: int) -> VersionWithDocument:
+async def _shown(parts: PartsHere, version: int, languages: Languages) -> VersionWithDocument:
     published = await parts.store.load_version(version)
     if published is None:
         raise Problem("unknown_version", f"There is no version {version}.")
-    return _with_document(published)
+    return _with_document(published, languages)
 
 
-def _with_document(published: PublishedVersion) -> VersionWithDocument:
+def _with_document(published: PublishedVersion, languages: Languages) -> VersionWithDocument:
+    program = parse_program(published.document, published.version)
+    say = languages.of(program)
     return VersionWithDocument(
         version=published.version,
-        program=parse_program(published.document, published.version).name,
+        program=program.name,
+        name=say.name("program", program.name),
+        description=say.description("program", program.name),
         holds_from=rfc3339(published.holds_from),
         published_at=rfc3339(published.published_at),
         published_by=published.published_by,

@@ -4,10 +4,9 @@ referrals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Header, Security
+from fastapi import APIRouter, Security
 from pydantic import ConfigDict, Field
 
 from services.loyalty.application.queries import Seen
@@ -15,8 +14,9 @@ from services.loyalty.domain.account import Card, Referral
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.program import Stamps
 from services.loyalty.http import examples, openapi, shown
-from services.loyalty.http.members import MemberId, preferred, seen
-from services.loyalty.http.models import Moment, Shown
+from services.loyalty.http.languages import InLanguages, Speech
+from services.loyalty.http.members import MemberId, seen
+from services.loyalty.http.models import Description, Moment, Name, NameOrNull, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.security import key_holder
 
@@ -30,7 +30,9 @@ router = APIRouter(
 class CardShown(Shown):
     """A card of stamps, a streak or a challenge, and how far the member is with it."""
 
-    card: str = Field(description="Its name in the programme.", examples=["six-orders"])
+    card: str = Field(description="Its id.", examples=["six-orders"])
+    name: Name
+    description: Description
     collected: int = Field(description="Stamps in hand.", ge=0)
     of: int = Field(description="Stamps that fill it.", ge=1)
     times_filled: int = Field(description="How often it was full already.", ge=0)
@@ -59,7 +61,8 @@ class BadgeShown(Shown):
     """A badge that the member has."""
 
     badge: str = Field(description="Its id.", examples=["explorer"])
-    name: str = Field(description="Its name, in the language asked for where there is one.")
+    name: Name
+    description: Description
     given_at: Moment = Field(description="When the member got it.")
 
 
@@ -85,6 +88,7 @@ class Referred(Shown):
     )
     order: str | None = Field(description="The purchase that qualified.")
     rule: str | None = Field(description="By which rule.")
+    rule_name: NameOrNull
     ends_at: Moment | None = Field(description="When its return window ends.")
 
 
@@ -111,25 +115,27 @@ class ReferralShown(Shown):
     summary="Referral code, and being referred",
     responses=openapi.answers("unknown_member", "no_program", example=examples.REFERRAL),
 )
-async def referral(parts: PartsHere, member_id: MemberId) -> ReferralShown:
+async def referral(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> ReferralShown:
     """The code by which friends are told of the programme. Rewards show among the lots."""
     found = await seen(parts, member_id)
     held = found.account.referral
+    say = languages.of(*parts.programs.back_from(found.as_of))
     return ReferralShown(
         member_id=found.member,
         as_of=rfc3339(found.as_of),
         notice=shown.notice(found),
         code=found.account.code or None,
-        referred=_referred(held) if held else None,
+        referred=_referred(held, say) if held else None,
     )
 
 
-def _referred(held: Referral) -> Referred:
+def _referred(held: Referral, say: Speech) -> Referred:
     pending: Literal["pending", "open"] = "pending" if held.order else "open"
     return Referred(
         state="settled" if held.settled else pending,
         order=held.order or None,
         rule=held.rule or None,
+        rule_name=say.name("earn", held.rule) if held.rule else None,
         ends_at=shown.moment(held.ends_at),
     )
 
@@ -139,14 +145,15 @@ def _referred(held: Referral) -> Referred:
     summary="Stamps, streaks and challenges",
     responses=openapi.answers("unknown_member", "no_program", example=examples.STAMPS),
 )
-async def stamps(parts: PartsHere, member_id: MemberId) -> CardsShown:
+async def stamps(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> CardsShown:
     """How far the member is with each card of the programme, as of now."""
     found = await seen(parts, member_id)
+    say = languages.of(found.program)
     return CardsShown(
         member_id=found.member,
         as_of=rfc3339(found.as_of),
         notice=shown.notice(found),
-        cards=[_card(terms, found) for terms in found.program.stamps],
+        cards=[_card(terms, found, say) for terms in found.program.stamps],
     )
 
 
@@ -155,46 +162,36 @@ async def stamps(parts: PartsHere, member_id: MemberId) -> CardsShown:
     summary="Badges",
     responses=openapi.answers("unknown_member", "no_program", example=examples.BADGES),
 )
-async def badges(
-    parts: PartsHere,
-    member_id: MemberId,
-    accept_language: Annotated[
-        str,
-        Header(
-            description="Languages for names, by preference.",
-            max_length=200,
-            examples=["en, de;q=0.5"],
-        ),
-    ] = "",
-) -> BadgesShown:
+async def badges(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> BadgesShown:
     """What the member may show. A badge is given once and never taken back."""
     found = await seen(parts, member_id)
-    languages = preferred(accept_language)
+    say = languages.of(*parts.programs.back_from(found.as_of))
     return BadgesShown(
         member_id=found.member,
         as_of=rfc3339(found.as_of),
         notice=shown.notice(found),
         badges=[
-            BadgeShown(badge=badge, name=_name(found, badge, languages), given_at=rfc3339(at))
+            BadgeShown(
+                badge=badge,
+                name=say.name("badges", badge),
+                description=say.description("badges", badge),
+                given_at=rfc3339(at),
+            )
             for badge, at in sorted(found.account.badges.items(), key=lambda item: item[1])
         ],
     )
 
 
-def _card(terms: Stamps, found: Seen) -> CardShown:
+def _card(terms: Stamps, found: Seen, say: Speech) -> CardShown:
     card = found.account.cards.get(terms.id, Card())
     met = [stamp.slot for stamp in card.stamps]
     return CardShown(
         card=terms.id,
+        name=say.name("stamps", terms.id),
+        description=say.description("stamps", terms.id),
         collected=len(card.stamps),
         of=terms.collect,
         times_filled=card.filled,
         next_lapse_at=shown.moment(min((stamp.ends_at for stamp in card.stamps), default=0)),
         collected_for=met if terms.every or terms.different else None,
     )
-
-
-def _name(found: Seen, badge: str, languages: Sequence[str]) -> str:
-    known = found.program.badges.get(badge)
-    names: Mapping[str, str] = known.names if known else {}
-    return shown.in_language(names, languages) or badge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -18,7 +19,10 @@ from services.loyalty.domain.program import Level, Program, Reward, Tiers
 from services.loyalty.domain.referrals import is_referral
 from services.loyalty.domain.tiers import Progress, level_now, period_end, progress
 from services.loyalty.http import models
+from services.loyalty.http.languages import Speech
 
+NAMED_APART = ("earn", "boosts", "gifts", "stamps")
+"""Sections that have no name in common, so that a cause or a trace tells their names apart."""
 STUCK_NOTICE = (
     "A due moment of this account failed and waits for operations; this is the last good state."
 )
@@ -34,7 +38,7 @@ def notice(seen: Seen) -> str | None:
     return STUCK_NOTICE if seen.stuck else None
 
 
-def member(seen: Seen) -> models.Member:
+def member(seen: Seen, say: Speech) -> models.Member:
     """A member at a glance."""
     return models.Member(
         member_id=seen.member,
@@ -44,7 +48,7 @@ def member(seen: Seen) -> models.Member:
         notice=notice(seen),
         program_version=seen.program.version,
         balances=balances(seen.program, seen.account),
-        tier=tier(seen.program, seen.account, seen.as_of),
+        tier=tier(seen.program, seen.account, seen.as_of, say),
         blocked=sorted(seen.account.affairs.blocked),
         points_kept_until=moment(seen.account.affairs.forfeits_at),
     )
@@ -84,7 +88,7 @@ def _names(program: Program, currency: str) -> list[str]:
     return [currency, *(old for old, new in followed.items() if new == currency)]
 
 
-def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
+def tier(program: Program, account: Account, at: Instant, say: Speech) -> models.Tier | None:
     """The tier held and what comes next, or None without tiers or before the enrolment."""
     tiers, held = program.tiers, progress(program, account, at)
     if tiers is None or held is None or not account.enrolled_at:
@@ -92,6 +96,8 @@ def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
     level, standing = held.level, account.standing
     return models.Tier(
         level=level.name,
+        name=say.name("levels", level.name),
+        description=say.description("levels", level.name),
         since=moment(standing.since),
         until=moment(period_end(standing)),
         grace_until=moment(standing.grace_until),
@@ -100,10 +106,18 @@ def tier(program: Program, account: Account, at: Instant) -> models.Tier | None:
             window=_window(program, tiers, account, at),
             points=held.counted[tiers.currency],
         ),
-        next=_next(program, tiers, held),
+        next=_next(program, tiers, held, say),
         keep=_keep(program, tiers, held),
-        benefits=[models.Benefit(name=name, terms=terms) for name, terms in level.benefits.items()],
-        manual=_manual(program, account),
+        benefits=[
+            models.Benefit(
+                name=name,
+                label=say.name("benefits", name),
+                description=say.description("benefits", name),
+                terms=terms,
+            )
+            for name, terms in level.benefits.items()
+        ],
+        manual=_manual(program, account, say),
     )
 
 
@@ -114,11 +128,12 @@ def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> st
     return window_key(terms, today, account.enrolled_at, program.zone)
 
 
-def _next(program: Program, tiers: Tiers, held: Progress) -> models.NextLevel | None:
+def _next(program: Program, tiers: Tiers, held: Progress, say: Speech) -> models.NextLevel | None:
     if held.next is None:
         return None
     return models.NextLevel(
         level=held.next.name,
+        name=say.name("levels", held.next.name),
         threshold=dict(held.next.needs).get(tiers.currency, 0),
         missing=held.lifts.get(tiers.currency, 0),
         how=models.HOW.validate_python(held.next.how),
@@ -153,13 +168,16 @@ def _conditions(
     ]
 
 
-def _manual(program: Program, account: Account) -> models.ManualLevel | None:
+def _manual(program: Program, account: Account, say: Speech) -> models.ManualLevel | None:
     """The level given by hand, where one holds."""
     for reach in account.standing.reaches:
         if reach.cause == "manual":
             level = level_now(program, reach.level)
             return models.ManualLevel(
-                level=level, since=rfc3339(reach.at), until=moment(reach.until)
+                level=level,
+                name=say.name("levels", level),
+                since=rfc3339(reach.at),
+                until=moment(reach.until),
             )
     return None
 
@@ -193,7 +211,7 @@ def _lot(seen: Seen, lot: Lot, currency: str) -> models.LotShown:
     )
 
 
-def rewards(seen: Seen, issued: Sequence[Issued], languages: Sequence[str]) -> models.Rewards:
+def rewards(seen: Seen, issued: Sequence[Issued], say: Speech) -> models.Rewards:
     """The catalogue for one member, cheapest first, and what the member got."""
     priced = [reward for reward in seen.program.rewards.values() if not reward.gift_only]
     return models.Rewards(
@@ -201,14 +219,14 @@ def rewards(seen: Seen, issued: Sequence[Issued], languages: Sequence[str]) -> m
         as_of=rfc3339(seen.as_of),
         notice=notice(seen),
         catalogue=[
-            _catalogue(reward, seen, languages)
+            _catalogue(reward, seen, say)
             for reward in sorted(priced, key=lambda reward: (reward.cost, reward.id))
         ],
-        issued=[_issued(reward) for reward in issued],
+        issued=[_issued(reward, say) for reward in issued],
     )
 
 
-def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.CatalogueReward:
+def _catalogue(reward: Reward, seen: Seen, say: Speech) -> models.CatalogueReward:
     account = seen.account
     missing = max(0, reward.cost - _available(seen.program, account, reward.currency))
     level = level_now(seen.program, account.standing.level)
@@ -216,49 +234,46 @@ def _catalogue(reward: Reward, seen: Seen, languages: Sequence[str]) -> models.C
     reasons = why_not(seen, reward)
     return models.CatalogueReward(
         reward=reward.id,
-        name=named(reward, languages),
+        name=say.name("rewards", reward.id),
+        description=say.description("rewards", reward.id),
         cost=reward.cost,
         currency=reward.currency,
         affordable=not reasons,
         missing=missing,
         closed_because="tier_too_low" if closed else None,
-        reasons=[dict(reason) for reason in reasons],
+        reasons=[_named(reason, say) for reason in reasons],
     )
 
 
-def named(reward: Reward, languages: Sequence[str]) -> str:
-    """The name in the first language that there is one for, else the first name, else the id."""
-    return in_language(reward.names, languages) or reward.id
+def _named(reason: Mapping[str, Any], say: Speech) -> dict[str, Any]:
+    """A reason with what people call it, where the programme says."""
+    name = say.name_in(["reasons"], reason["code"])
+    return {**reason, "name": name} if name else dict(reason)
 
 
-def in_language(names: Mapping[str, str], languages: Sequence[str]) -> str:
-    """The name in the first language that there is one for, else the first name, else nothing."""
-    by_tag = {tag.lower(): name for tag, name in names.items()}
-    for language in languages:
-        if language.lower() in by_tag:
-            return by_tag[language.lower()]
-    return next(iter(names.values()), "")
-
-
-def _issued(reward: Issued) -> models.RewardIssued:
+def _issued(reward: Issued, say: Speech) -> models.RewardIssued:
     return models.RewardIssued(
         reward=reward.reward,
+        name=say.name("rewards", reward.reward),
         how=reward.how,
         by=reward.by,
+        by_name=say.name_in(NAMED_APART, reward.by),
         points=reward.points,
         issued_at=rfc3339(reward.issued_at),
         voucher=reward.voucher or None,
     )
 
 
-def journal_item(item: JournalPageItem) -> models.JournalItem:
+def journal_item(item: JournalPageItem, say: Speech) -> models.JournalItem:
     """A row of the journal with its entries."""
+    trace = msgspec.json.decode(item.trace)
     return models.JournalItem.model_validate(
         {
             "seq": item.seq,
             "kind": item.kind,
             "outcome": item.outcome,
             "reason": item.reason or None,
+            "reason_name": say.name_in(["reasons"], item.reason),
             "program_version": item.program_version,
             "occurred_at": rfc3339(item.occurred_at),
             "recorded_at": rfc3339(item.recorded_at),
@@ -266,13 +281,28 @@ def journal_item(item: JournalPageItem) -> models.JournalItem:
             "source": item.source or None,
             "event_id": item.event_id or None,
             "activity": msgspec.json.decode(item.body),
-            "entries": [_entry(entry) for entry in item.entries],
-            "trace": msgspec.json.decode(item.trace),
+            "entries": [_entry(entry, say) for entry in item.entries],
+            "trace": trace,
+            "names": names_in(trace, say),
         }
     )
 
 
-def _entry(entry: LedgerEntry) -> models.EntryShown:
+_OF_REWARDS = frozenset({"redemption", "redemption_reversal"})
+
+
+def names_in(trace: Mapping[str, Any], say: Speech) -> dict[str, str]:
+    """What people call the rules, boosts and cards of a trace, as far as the programme knows."""
+    fired = trace.get("fired", ())
+    boosts = (boost for one in fired for boost in one.get("boosts", ()))
+    others = (name for name, *_ in trace.get("not", ()))
+    mentioned = dict.fromkeys((*(one["rule"] for one in fired), *boosts, *others))
+    named = {name: say.name_in(NAMED_APART, name) for name in mentioned}
+    return {name: called for name, called in named.items() if called}
+
+
+def _entry(entry: LedgerEntry, say: Speech) -> models.EntryShown:
+    giving = ("rewards",) if entry.kind in _OF_REWARDS else (*NAMED_APART, "reasons")
     return models.EntryShown(
         kind=entry.kind,
         currency=entry.currency,
@@ -282,5 +312,6 @@ def _entry(entry: LedgerEntry) -> models.EntryShown:
         lot_from=entry.lot_from or None,
         lot_to=entry.lot_to or None,
         cause=entry.cause or None,
+        cause_name=say.name_in(giving, entry.cause),
         order=entry.order or None,
     )

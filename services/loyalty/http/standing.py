@@ -13,8 +13,9 @@ from services.loyalty.domain.account import Approval
 from services.loyalty.domain.activity import Approved, Blocked, StatusChanged
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.http import examples, openapi, shown
+from services.loyalty.http.languages import InLanguages, Speech
 from services.loyalty.http.members import MemberId, seen
-from services.loyalty.http.models import MAX_POINTS, Moment, Settled, Shown
+from services.loyalty.http.models import MAX_POINTS, Moment, Name, Settled, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.security import key_holder
 from services.loyalty.http.spending import COMMON, IdempotencyKey, answer, name_of, settled_by
@@ -110,6 +111,7 @@ class WaitingAdjustment(Shown):
         description="Granted if positive, taken if negative.", ge=-MAX_POINTS, le=MAX_POINTS
     )
     reason: str = Field(description="The reason code.")
+    reason_name: Name
     actor: str = Field(description="Who asked for it, and so does not decide on it.")
     lapses_at: Moment = Field(description="Before when it has to be decided on.")
 
@@ -171,9 +173,12 @@ async def block(
     responses=openapi.answers("unknown_member", "no_program", example=examples.WAITING_ADJUSTMENTS),
     dependencies=[Security(key_holder, scopes=["members:read"])],
 )
-async def waiting_adjustments(parts: PartsHere, member_id: MemberId) -> WaitingAdjustments:
+async def waiting_adjustments(
+    parts: PartsHere, member_id: MemberId, languages: InLanguages
+) -> WaitingAdjustments:
     """Each with who asked for it, and until when it waits."""
-    return _waiting(await seen(parts, member_id))
+    found = await seen(parts, member_id)
+    return _waiting(found, languages.of(found.program))
 
 
 @router.post(
@@ -239,21 +244,22 @@ def _approval(asked: Asked) -> ApprovalGiven:
     return ApprovalGiven(adjustment=body.adjustment, approved=body.approved, **settled_by(asked))
 
 
-def _waiting(found: Seen) -> WaitingAdjustments:
+def _waiting(found: Seen, say: Speech) -> WaitingAdjustments:
     return WaitingAdjustments(
         member_id=found.member,
         as_of=rfc3339(found.as_of),
         notice=shown.notice(found),
-        waiting=[_shown(one) for one in found.account.affairs.approvals],
+        waiting=[_shown(one, say) for one in found.account.affairs.approvals],
     )
 
 
-def _shown(asked: Approval) -> WaitingAdjustment:
+def _shown(asked: Approval, say: Speech) -> WaitingAdjustment:
     return WaitingAdjustment(
         adjustment=asked.adjustment,
         currency=asked.currency,
         points=asked.points,
         reason=asked.reason,
+        reason_name=say.name("reasons", asked.reason),
         actor=asked.actor,
         lapses_at=rfc3339(asked.lapses_at),
     )

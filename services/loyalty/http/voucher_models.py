@@ -7,7 +7,15 @@ from typing import Literal, TypeAlias
 from pydantic import ConfigDict, Field
 
 from services.loyalty.http import examples
-from services.loyalty.http.models import MAX_POINTS, Moment, Settled, Shown
+from services.loyalty.http.models import (
+    MAX_POINTS,
+    Description,
+    Moment,
+    Name,
+    NameOrNull,
+    Settled,
+    Shown,
+)
 
 State: TypeAlias = Literal["open", "used", "expired", "voided"]
 _REASON = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
@@ -48,6 +56,9 @@ class VoucherShown(VoucherEnded):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.VOUCHER]})
 
+    name: Name
+    description: Description
+    reason_name: NameOrNull
     code: str = Field(description="Whoever has it can use the voucher: keep it as you keep a key.")
 
 
@@ -140,12 +151,23 @@ class Cancellation(Settled):
     voucher: str | None = Field(description="The voucher that was voided.")
 
 
+class Choice(Shown):
+    """A reward that a gift offers."""
+
+    reward: str = Field(description="Its id.", examples=["birthday-treat"])
+    name: Name
+    description: Description
+
+
 class OfferShown(Shown):
     """A gift that waits for a choice."""
 
     offer: str = Field(description="Its id.", examples=["g9-birthday"])
     gift: str = Field(description="The gift of the programme.")
+    name: Name
+    description: Description
     choose: list[str] = Field(description="Rewards of which one can be had.")
+    choices: list[Choice] = Field(description="The same, with what people call them.")
     claim_by: Moment = Field(description="Before when.")
 
 
@@ -180,7 +202,9 @@ class GiftTaken(Settled):
 class Entitled(Shown):
     """A benefit of the tier that is held."""
 
-    name: str = Field(description="The benefit.", examples=["free-upgrade"])
+    name: str = Field(description="The benefit's id.", examples=["free-upgrade"])
+    label: Name
+    description: Description
     terms: str = Field(description="How much of it: `unlimited`, `2 per year`.")
     used: int = Field(description="Uses in the period; not counted for `unlimited`.", ge=0)
     left: int | None = Field(description="Uses left in the period; null for `unlimited`.", ge=0)
@@ -195,6 +219,7 @@ class Benefits(Shown):
     member_id: str = Field(description="The member.")
     as_of: Moment = Field(description="The instant for which they hold.")
     level: str | None = Field(description="The level held; null without tiers.")
+    level_name: NameOrNull
     benefits: list[Entitled] = Field(description="Its benefits.")
 
 

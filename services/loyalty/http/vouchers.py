@@ -20,6 +20,7 @@ from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.voucher import EXPIRED, OPEN, Voucher
 from services.loyalty.http import examples, openapi, shown
 from services.loyalty.http import voucher_models as models
+from services.loyalty.http.languages import InLanguages, Speech
 from services.loyalty.http.members import MemberId, seen
 from services.loyalty.http.parts import Parts, PartsHere
 from services.loyalty.http.problems import Problem
@@ -63,6 +64,7 @@ RedemptionId: TypeAlias = Annotated[
 async def of_member(
     parts: PartsHere,
     member_id: MemberId,
+    languages: InLanguages,
     state: Annotated[
         models.State | None, Query(description="Only those in this state.", examples=["open"])
     ] = None,
@@ -70,7 +72,8 @@ async def of_member(
     """With their codes, newest first. What has expired by now is shown so, recorded or not."""
     found = await seen(parts, member_id)
     held = await parts.store.load_coded(member_id, SHOWN)
-    all_of_them = [_with_code(each, found.as_of) for each in held]
+    say = languages.of(*parts.programs.back_from(found.as_of))
+    all_of_them = [_with_code(each, found.as_of, say) for each in held]
     return models.Vouchers(
         member_id=member_id,
         as_of=rfc3339(found.as_of),
@@ -84,11 +87,11 @@ async def of_member(
     responses=openapi.answers("unknown_voucher", "no_program", example=examples.VOUCHER),
     dependencies=[Security(key_holder, scopes=["vouchers:read"])],
 )
-async def by_code(parts: PartsHere, code: Code) -> models.VoucherShown:
+async def by_code(parts: PartsHere, code: Code, languages: InLanguages) -> models.VoucherShown:
     """Whether it can be used, what it is worth, and the terms that the shop is to heed."""
     held = await _found(parts, code)
     found = await seen(parts, held.member)
-    return _with_code(held, found.as_of)
+    return _with_code(held, found.as_of, languages.of(*parts.programs.back_from(found.as_of)))
 
 
 @router.post(
@@ -176,11 +179,18 @@ async def _found(parts: Parts, typed: str) -> CodedVoucher:
     return held
 
 
-def _with_code(held: CodedVoucher, as_of: Instant) -> models.VoucherShown:
+def _with_code(held: CodedVoucher, as_of: Instant, say: Speech) -> models.VoucherShown:
     told = _told(held.member, held.voucher)
     if held.voucher.state == OPEN and held.voucher.expires_at <= as_of:
         told |= {"state": EXPIRED, "ended_at": told["expires_at"]}
-    return models.VoucherShown(code=held.code, **told)
+    voucher = held.voucher
+    return models.VoucherShown(
+        code=held.code,
+        name=say.name("rewards", voucher.reward),
+        description=say.description("rewards", voucher.reward),
+        reason_name=say.name_in(["reasons"], voucher.reason),
+        **told,
+    )
 
 
 def _told(member: str, voucher: Voucher) -> dict[str, Any]:

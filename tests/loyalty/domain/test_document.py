@@ -34,7 +34,9 @@ from services.loyalty.domain.program import (
     Span,
     Tiers,
     Window,
+    Words,
 )
+from services.loyalty.domain.warnings import warnings_of
 
 CONTRACTS = Path(__file__).parents[3] / "contracts"
 EXAMPLES = sorted((CONTRACTS / "programs").glob("*.yaml"))
@@ -466,6 +468,15 @@ gifts: {birthday: {give: [1 points]}}
         ("rewards: {mug: {gift_only: true, limit: 1 per day}}", "rewards.mug.limit"),
         ("rewards: {mug: {cost: 5 points, names: {norsk bokmål: Kopp}}}",
          "rewards.mug.names.norsk bokmål"),
+        ("rewards: {mug: {cost: 5 points, names: {en-GB: Mug, en-gb: Mug}}}", "rewards.mug.names"),
+        ("rewards: {mug: {cost: 5 points, names: {en: ' Mug'}}}", "rewards.mug.names.en"),
+        ("rewards: {mug: {cost: 5 points, descriptions: {en: ' '}}}",
+         "rewards.mug.descriptions.en"),
+        ("boosts: {a: {points: x2, names: {de-1996-1996: A}}}", "boosts.a.names.de-1996-1996"),
+        ("reasons: {Good Will: {names: {en: Good will}}}", "reasons.Good Will"),
+        ("reasons: {goodwill: {name: Good will}}", "reasons.goodwill.name"),
+        ("benefits: {lounge: {names: {en: Lounge}}}", "benefits.lounge"),
+        ("language: english", "language"),
         ("successors: {rewards: {cup: mug}}", "successors.rewards.cup"),
         ("successors: {currencies: {points: status}}", "successors.currencies.points"),
         ("refund_without_purchase: {then: pay}", "refund_without_purchase.then"),
@@ -696,9 +707,60 @@ rewards:
     )
     assert program.caps == (Cap("points", 100, "purchase"), Cap("status", 50, "purchase"))
     gold = frozenset({"gold"})
-    names = {"en": "A mug", "nb": "En kopp"}
-    assert program.rewards["mug"] == Reward("mug", 300, "points", tier=gold, names=names)
+    assert program.rewards["mug"] == Reward("mug", 300, "points", tier=gold)
+    assert program.words["rewards"]["mug"] == Words({"en": "A mug", "nb": "En kopp"})
     assert program.rewards["treat"] == Reward("treat", gift_only=True)
+
+
+NAMED = """\
+names: {en: Harbour Rewards, de: Hafenprämien}
+tiers:
+  by: status
+  levels:
+    basic: {from: 0}
+    gold: {from: 2500, benefits: {lounge: unlimited}, names: {EN-gb: Gold}}
+earn: {base: {event: purchase, give: {points: 5}, descriptions: {en: " Five each time.\\n"}}}
+boosts: {twice: {points: x2, names: {de: Doppelt}}}
+gifts: {birthday: {give: 5 points, names: {en: Birthday}}}
+stamps: {six: {event: purchase, collect: 6, give: 5 points, names: {en: Six}}}
+badges: {explorer: {names: {en: Explorer}}}
+rewards: {mug: {cost: 5 points, names: {en: Mug}}}
+benefits: {lounge: {names: {en: Lounge}}}
+reasons: {good_will.1: {names: {en: Sorry}}}
+"""
+
+
+def test_everything_that_people_read_has_words_by_language_in_normal_case() -> None:
+    program = _program(NAMED)
+    assert program.language == "en"
+    assert program.languages == {"en", "de", "en-GB"}
+    found = {section: named for section, named in program.words.items() if section != "currencies"}
+    assert found == {
+        "program": {
+            "harbour-rewards": Words({"en": "Harbour Rewards", "de": "Hafenprämien"}),
+        },
+        "levels": {"basic": Words(), "gold": Words({"en-GB": "Gold"})},
+        "benefits": {"lounge": Words({"en": "Lounge"})},
+        "earn": {"base": Words({}, {"en": "Five each time."})},
+        "boosts": {"twice": Words({"de": "Doppelt"})},
+        "gifts": {"birthday": Words({"en": "Birthday"})},
+        "stamps": {"six": Words({"en": "Six"})},
+        "badges": {"explorer": Words({"en": "Explorer"})},
+        "rewards": {"mug": Words({"en": "Mug"})},
+        "reasons": {"good_will.1": Words({"en": "Sorry"})},
+    }
+
+
+def test_what_the_programmes_own_language_lacks_is_a_warning() -> None:
+    assert [one.place for one in warnings_of(HEAD + NAMED)] == [
+        "tiers.levels.gold.names",
+        "boosts.twice.names",
+    ]
+    assert [one.place for one in warnings_of(f"language: de\n{HEAD}{NAMED}")][:2] == [
+        "tiers.levels.gold.names",
+        "earn.base.descriptions",
+    ]
+    assert _program("language: zh-hans\n").language == "zh-Hans"
 
 
 def test_a_year_can_be_the_window_and_the_end_of_a_level() -> None:

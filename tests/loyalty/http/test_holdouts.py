@@ -72,6 +72,7 @@ async def test_both_groups_stand_side_by_side(client: httpx.AsyncClient, clock: 
     assert answer.json() == {
         "program": "test-rewards",
         "rule": "spring",
+        "name": "spring",
         "holdout": "40 %",
         "since": "2011-02-01T00:00:00Z",
         "until": "2011-03-31T23:00:00Z",

@@ -8,7 +8,6 @@ import pytest
 
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.domain.calendar import DAY, rfc3339
-from services.loyalty.http.members import preferred
 from tests.loyalty.http.events import bought, enrolled, event
 
 
@@ -37,12 +36,15 @@ async def test_a_member_at_a_glance(
         ],
         "tier": {
             "level": "silver",
+            "name": "silver",
+            "description": None,
             "since": "2011-01-11T00:00:00Z",
             "until": "2011-04-10T23:00:00Z",
             "grace_until": None,
             "qualifying": {"currency": "status", "window": "2011-01", "points": 120},
             "next": {
                 "level": "gold",
+                "name": "gold",
                 "threshold": 1000,
                 "missing": 880,
                 "how": "all",
@@ -58,7 +60,14 @@ async def test_a_member_at_a_glance(
                 "how": "all",
                 "conditions": [{"currency": "status", "needs": 100, "missing": 100, "money": None}],
             },
-            "benefits": [{"name": "priority-shipping", "terms": "unlimited"}],
+            "benefits": [
+                {
+                    "name": "priority-shipping",
+                    "label": "priority-shipping",
+                    "description": None,
+                    "terms": "unlimited",
+                }
+            ],
             "manual": None,
         },
         "blocked": [],
@@ -181,8 +190,3 @@ async def test_before_any_programme_nothing_can_be_shown(
         await connection.execute(opened)
     answer = await unpublished.get("/v1/members/1")
     assert (answer.status_code, answer.json()["code"]) == (503, "no_program")
-
-
-def test_languages_are_taken_by_preference() -> None:
-    assert preferred("en;q=0.5, de, fr;q=0, nonsense;;") == ["de", "en"]
-    assert preferred("") == []

@@ -355,7 +355,7 @@ class Batch:
         receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
         held_out = member if program.holds_out and isinstance(body, _EARNING) else ""
-        allowances = self._allowances(program, body, receipt) if program.counters else {}
+        allowances = self._allowances(desk, program, body, receipt) if program.counters else {}
         if receipt is None and not late:
             if held_out or allowances:
                 return Facts(member=held_out, allowances=allowances)
@@ -382,11 +382,13 @@ class Batch:
         )
 
     def _allowances(
-        self, program: Program, body: AnyBody, receipt: Receipt | None
+        self, desk: _Desk, program: Program, body: AnyBody, receipt: Receipt | None
     ) -> dict[str, int]:
         """What is left of the shared counters from which an activity may take."""
         caps, used = self._caps, self._reads.counters
-        keys = counters.offered(program, body, receipt)
+        referral = desk.account.referral
+        referred = referral is not None and not referral.order
+        keys = counters.offered(program, body, receipt, referred=referred)
         return {key: max(0, caps[key] - used[key]) for key in keys}
 
     def _waiting(self, desk: _Desk) -> list[tuple[AnyBody, Instant]]:
@@ -491,7 +493,7 @@ class Batch:
         if order_of(body):
             return self._facts(desk, self._programs.at(body.at), body, body.at)
         program = self._programs.at(body.at)
-        allowances = self._allowances(program, body, None)
+        allowances = self._allowances(desk, program, body, None)
         if body.moment == "occasion" and body.name == "birthday" and desk.born_set_at:
             tz = program.zone
             days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)

@@ -373,12 +373,14 @@ class Unstuck(Body, frozen=True, gc=False, tag="unstuck"):
 
 class ReferralQualified(Body, frozen=True, gc=False, tag="referral_qualified"):
     """Derived: a friend's purchase qualified. ``order`` names the referral's receipt here,
-    ``points`` by currency is what its rule gives a referrer.
+    ``points`` by currency is what its rule gives a referrer. Those of the currency ``budget`` are
+    set aside in the rule's budget already.
     """
 
     order: str
     rule: str
     points: dict[str, int] = {}
+    budget: str = ""
 
 
 class ReferralCancelled(Body, frozen=True, gc=False, tag="referral_cancelled"):

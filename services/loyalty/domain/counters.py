@@ -29,9 +29,20 @@ from services.loyalty.domain.program import BUDGET, Program, stock_key
 from services.loyalty.domain.receipt import Posting, Receipt
 
 
-def offered(program: Program, body: AnyBody, receipt: Receipt | None) -> Sequence[str]:
-    """The counters from which an activity may take, so that it is offered what is left of them."""
-    return _looked_at(program, body) if receipt is None else _named(program, body, receipt)
+def offered(
+    program: Program, body: AnyBody, receipt: Receipt | None, *, referred: bool = True
+) -> Sequence[str]:
+    """The counters from which an activity may take, so that it is offered what is left of them.
+
+    ``referred`` says whether a purchase may be the one for which somebody is rewarded who brought
+    the member.
+    """
+    if receipt is not None:
+        return _named(program, body, receipt)
+    keys = _looked_at(program, body)
+    if referred and isinstance(body, Purchased | ClaimedPurchase):
+        return (*keys, *program.counters_by_event.get("referral.qualified", ()))
+    return keys
 
 
 def _looked_at(program: Program, body: AnyBody) -> Sequence[str]:
@@ -106,7 +117,7 @@ def recounted(draft: Draft, posting: Posting) -> Posting:
         if is_budget(key) and left != charged:
             counters = list(posting.counters)
             counters[place] = (key, times, _charged(draft, key, charged, left))
-            return _with_counters(posting, counters)
+            return with_counters(posting, counters)
     return posting
 
 
@@ -133,7 +144,8 @@ def _runs(draft: Draft, key: str) -> bool:
     return rule.local is None or local_days.unmet(draft, rule.local) != "not_valid_then"
 
 
-def _with_counters(posting: Posting, counters: list[tuple[str, int, int]]) -> Posting:
+def with_counters(posting: Posting, counters: list[tuple[str, int, int]]) -> Posting:
+    """The posting with other counters taken from."""
     return Posting(
         posting.rule,
         posting.currency,

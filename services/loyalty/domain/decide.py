@@ -174,6 +174,8 @@ def _refused(
         send_back(draft, body, refusal.code)
     elif isinstance(body, ClaimedPurchase):
         guests.send_back(draft, body, refusal.code)
+    elif isinstance(body, ReferralQualified):
+        referrals.give_back(draft, body)
     draft.trace = {"refused": refusal.code, **refusal.details}
     draft.announce(
         "loyalty.activity.refused.v1",
@@ -254,6 +256,8 @@ def _lapsed(draft: Draft, body: Lapsed) -> None:
         return
     if isinstance(parked, TransferReceived):
         send_back(draft, parked, "lapsed")
+    elif isinstance(parked, ReferralQualified):
+        referrals.give_back(draft, parked)
     draft.trace = {"lapsed": kind_of(parked), "reason": reason}
     draft.announce(
         "loyalty.activity.lapsed.v1",

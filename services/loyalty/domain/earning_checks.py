@@ -86,7 +86,7 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
 def _referral(path: Path, rule: EarnSection, names: Names) -> Findings:
     why = "a referral gives whole numbers, for as long as the purchase is kept"
     yield from misplaced(path, ("per", "round", "on_refund"), rule, why)
-    yield from misplaced(path, ("group", "budget"), rule, "a referral stands by itself")
+    yield from misplaced(path, ("group",), rule, "a referral stands by itself")
     yield from misplaced(path, ("badge",), rule, "a referral has two members to give it to")
     yield from unknown_currencies((*path, "friend"), rule.friend, names)
     if rule.pending and rule.pending.until:
@@ -134,11 +134,13 @@ def _limit(path: Path, rule: EarnSection, names: Names) -> Findings:
 def _budget(path: Path, rule: EarnSection) -> Findings:
     if rule.budget is None:
         yield from misplaced(path, ("budget_short",), rule, "there is no budget")
-    elif rule.budget.currency not in rule.give:
+        return
+    gives = (*rule.give, *rule.friend)
+    if rule.budget.currency not in gives:
         yield Finding(
             (*path, "budget"),
-            f"it is one of {rule.budget.currency!r}, but the rule gives {', '.join(rule.give)}",
-            f"Name what it gives, as in budget: 500000 {next(iter(rule.give), 'points')}",
+            f"it is one of {rule.budget.currency!r}, but the rule gives {', '.join(gives)}",
+            f"Name what it gives, as in budget: 500000 {next(iter(gives), 'points')}",
         )
 
 
@@ -243,6 +245,14 @@ def _boosts(document: Document, names: Names) -> Findings:
     applies_to = ("boosts", "applies_to")
     yield from dangling(applies_to, boosts.applies_to, names.rules, "rule")
     yield from repeated(applies_to, boosts.applies_to)
+    for index, name in enumerate(boosts.applies_to or ()):
+        rule = document.earn.get(name)
+        if rule and rule.event == "referral.qualified" and rule.budget:
+            yield Finding(
+                (*applies_to, index),
+                f"what {name!r} gives is set aside in its budget before it is known who gets it",
+                "Leave it out, or remove the rule's budget",
+            )
     events = {rule.event for rule in document.earn.values() if rule.event != "referral.qualified"}
     for name, boost in (boosts.model_extra or {}).items():
         path = ("boosts", name)

@@ -645,7 +645,8 @@ class Program:
         has_window = bool(self.returns.months or self.returns.days)
         object.__setattr__(self, "keeps_returnable", self.transfers and has_window)
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
-        budgeted = {rule.budget_key: rule for rule in self.rules if rule.budget}
+        friends = [one.friend for one in self.referrals if one.friend.budget]
+        budgeted = {rule.budget_key: rule for rule in (*self.rules, *friends) if rule.budget}
         stocked = [reward for reward in self.rewards.values() if reward.stock is not None]
         given = {reward for gift in self.gifts for reward in gift.rewards}
         counters = {key: rule.budget.points for key, rule in budgeted.items() if rule.budget}
@@ -654,6 +655,8 @@ class Program:
             event: tuple(rule.budget_key for rule in rules if rule.budget)
             for event, rules in self.rules_by_event.items()
         }
+        if friends:
+            by_event["referral.qualified"] = tuple(rule.budget_key for rule in friends)
         for card in self.stamps:
             keys = tuple(each.stock_key for each in stocked if each.id in card.rewards)
             for event in card.events if keys else ():

@@ -14,7 +14,7 @@ from base64 import b32encode
 from hashlib import blake2b
 from typing import Any, Literal
 
-from services.loyalty.domain import refunds
+from services.loyalty.domain import counters, refunds
 from services.loyalty.domain.account import Referral
 from services.loyalty.domain.accrual import SETTLED
 from services.loyalty.domain.activity import (
@@ -30,9 +30,9 @@ from services.loyalty.domain.earning import fire, look
 from services.loyalty.domain.lots import activate_awaiting
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import after_span
-from services.loyalty.domain.program import UNTIL_SETTLED, Give, Referring, Rule
+from services.loyalty.domain.program import BUDGET, UNTIL_SETTLED, Give, Referring, Rule
 from services.loyalty.domain.reasons import NotFired, Refused
-from services.loyalty.domain.receipt import Receipt, ReceiptLine
+from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
 from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
 MADE = "referral.made"
@@ -132,10 +132,24 @@ def met(occasion: Occasion) -> tuple[Referring | None, list[tuple[str, NotFired]
         _, spend, why = look(occasion, terms.friend)
         if not why and not spend:
             why = "below_min_spend"
+        if not why and not _affordable(occasion.draft, terms):
+            why = "budget_spent"
         if not why:
             return terms, missed
         missed.append((terms.id, why))
     return None, missed
+
+
+def _affordable(draft: Draft, terms: Referring) -> bool:
+    """Whether the rule's budget has something left: for both members all that they are promised,
+    where it says ``nothing`` of less.
+    """
+    rule, budget = terms.friend, terms.friend.budget
+    if budget is None:
+        return True
+    promised = terms.points.get(budget.currency, 0)
+    promised += sum(give.fixed for give in rule.gives if give.currency == budget.currency)
+    return draft.allowance(rule.budget_key) >= (1 if budget.partial else promised)
 
 
 def qualify(occasion: Occasion, terms: Referring) -> None:
@@ -155,10 +169,25 @@ def qualify(occasion: Occasion, terms: Referring) -> None:
         max(end, draft.effective_at + 1),
     )
     name = _receipt_of(draft.referral)
-    draft.derived.append(
-        Derived(held.referrer, ReferralQualified(name, terms.id, dict(terms.points)))
-    )
+    draft.derived.append(Derived(held.referrer, _rewarding(draft, name, terms)))
     _tell(draft, "qualified", until=rfc3339(draft.referral.ends_at))
+
+
+def _rewarding(draft: Draft, name: str, terms: Referring) -> ReferralQualified:
+    """What reaches the referrer. Its points are set aside in the rule's budget here and now, after
+    the friend's: what is left when it arrives may be anything.
+    """
+    budget = terms.friend.budget
+    if budget is None or budget.currency not in terms.points:
+        return ReferralQualified(name, terms.id, dict(terms.points))
+    key, promised = terms.friend.budget_key, terms.points[budget.currency]
+    points = min(promised, draft.allowance(key))
+    if points:
+        draft.grant(key, points)
+    if points < promised:
+        draft.trace["referrer_cut"] = [("budget", promised - points)]
+    first = {budget.currency: points}  # so that it is posted before others that may follow it
+    return ReferralQualified(name, terms.id, {**first, **terms.points, **first}, budget.currency)
 
 
 def _receipt_of(referral: Referral) -> str:
@@ -250,6 +279,8 @@ def qualified(draft: Draft, body: ReferralQualified) -> None:
     lines = [ReceiptLine(1, 1, 0, 0)]
     occasion = Occasion(draft, lines=[Line(1, "", 1, 0)], receipt_lines=lines, order=body.order)
     postings = fire(occasion, (rule,), "referral")
+    if body.budget:
+        postings = _charged(draft, body, postings)
     draft.receipts[body.order] = Receipt(
         body.order,
         "",
@@ -259,6 +290,28 @@ def qualified(draft: Draft, body: ReferralQualified) -> None:
         lines,
         postings,
     )
+
+
+def _charged(draft: Draft, body: ReferralQualified, postings: list[Posting]) -> list[Posting]:
+    """Charges the budget for what is posted of the points set aside, and gives back the rest."""
+    key, aside = BUDGET + body.rule, body.points[body.budget]
+    currency = draft.program.currency_now(body.budget)
+    found = next((n for n, one in enumerate(postings) if one.currency == currency), None)
+    charged = 0
+    if found is not None:
+        one = postings[found]
+        charged = min(one.points, aside)
+        counted = counters.with_counters(one, [*one.counters, (key, 0, charged)])
+        postings = [*postings[:found], counted, *postings[found + 1 :]]
+    if charged < aside:
+        draft.grant(key, charged - aside)
+    return postings
+
+
+def give_back(draft: Draft, body: ReferralQualified) -> None:
+    """Gives the budget back what was set aside for a referrer who cannot have it."""
+    if body.budget and body.points[body.budget]:
+        draft.grant(BUDGET + body.rule, -body.points[body.budget])
 
 
 def cancelled(draft: Draft, body: ReferralCancelled) -> None:

@@ -948,10 +948,21 @@ def test_a_card_is_compiled_into_what_decisions_use() -> None:
             "pending.until",
         ),
         ("{event: referral.qualified, give: {points: 5}, kind: a.b}", "kind"),
+        ("{event: referral.qualified, give: {points: 5}, budget: 100 status}", "budget"),
+        ("{event: referral.qualified, give: {points: 5}, budget_short: nothing}", "budget_short"),
+        ("{event: referral.qualified, give: {points: 5}, group: a}", "group"),
     ],
 )
 def test_what_does_not_fit_in_a_referral_is_refused(rule: str, wrong: str) -> None:
     assert set(_mistakes(f"{HEAD}earn: {{friends: {rule}}}\n")) == {f"earn.friends.{wrong}"}
+
+
+def test_what_a_budget_sets_aside_is_not_multiplied() -> None:
+    rule = "{event: referral.qualified, friend: {points: 5}, budget: 100 points}"
+    boosts = "boosts: {applies_to: [friends], twice: {points: x2}}"
+    assert set(_mistakes(f"{HEAD}earn: {{friends: {rule}}}\n{boosts}\n")) == {
+        "boosts.applies_to[0]"
+    }
 
 
 def test_a_referral_is_compiled_for_both_members() -> None:

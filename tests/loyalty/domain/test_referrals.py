@@ -12,6 +12,7 @@ from services.loyalty.domain.activity import Engaged, Enrolled
 from services.loyalty.domain.calendar import NEVER
 from services.loyalty.domain.program import (
     UNTIL_SETTLED,
+    Budget,
     Cap,
     Expiry,
     Filter,
@@ -29,6 +30,7 @@ from tests.loyalty.domain.shop import (
     Shop,
     at,
     base,
+    decision_of,
     line,
     missed,
     points,
@@ -372,4 +374,134 @@ def test_points_that_expire_meanwhile_are_nobodys() -> None:
     of.waits_until("2011-02-05")
     of.delivers_derived()
     assert ada.available == 0
+    of.proves()
+
+
+# Budgets --------------------------------------------------------------------------------------
+
+
+KEY = "budget:referral"
+
+
+def budgeted(budget: int, *, partial: bool = True, friend: int = 200, **more: Any) -> Shop:
+    """A shop whose referral rule has a budget for all members together."""
+    terms = referring(
+        friend=friend, look={"budget": Budget("points", budget, partial=partial)}, **more
+    )
+    return shop(terms)
+
+
+def used(of: Shop) -> int:
+    return of.store.counters.get(KEY, (0, 0))[1]
+
+
+def brought(of: Shop, *names: str) -> tuple[Member, list[Member]]:
+    ada = of.enrols("ada", "2011-01-01")
+    return ada, [joins(of, name, ada.account.code) for name in names]
+
+
+def test_a_budget_pays_both_rewards_and_the_referrers_is_set_aside_with_the_purchase() -> None:
+    of = budgeted(1200)
+    ada, (bob, eve, dan) = brought(of, "bob", "eve", "dan")
+    bob.buys("o1", 25_00, at="2011-01-05")
+    assert used(of) == 500
+    eve.buys("o1", 25_00, at="2011-01-05")
+    assert used(of) == 1000
+    of.delivers_derived()
+    assert (ada.pending, bob.pending, eve.pending, used(of)) == (600, 200, 200, 1000)
+    last = dan.buys("o1", 25_00, at="2011-01-06")
+    assert decision_of(last).trace["referrer_cut"] == [("budget", 300)]
+    of.delivers_derived()
+    assert (ada.pending, dan.pending, used(of)) == (600, 200, 1200)
+    of.proves()
+
+
+def test_a_spent_budget_leaves_the_referral_open_for_another_rule() -> None:
+    first = referring(look={"budget": Budget("points", 500)})
+    of = shop(first, referring("later", friend=20, points={"points": 30}))
+    ada, (bob, eve) = brought(of, "bob", "eve")
+    bob.buys("o1", 25_00, at="2011-01-05")
+    assert missed(eve.buys("o1", 25_00, at="2011-01-05"))["referral"] == "budget_spent"
+    of.delivers_derived()
+    assert (ada.pending, bob.pending, eve.pending, used(of)) == (330, 200, 20, 500)
+    of.proves()
+
+
+def test_all_or_nothing_holds_for_both_members_together() -> None:
+    of = budgeted(900, partial=False)
+    ada, (bob, eve) = brought(of, "bob", "eve")
+    bob.buys("o1", 25_00, at="2011-01-05")
+    assert missed(eve.buys("o1", 25_00, at="2011-01-05"))["referral"] == "budget_spent"
+    of.delivers_derived()
+    assert (ada.pending, bob.pending, eve.pending, used(of)) == (300, 200, 0, 500)
+    bob.cancels("o1", at="2011-01-06")
+    of.delivers_derived()
+    assert used(of) == 0
+    eve.buys("o2", 25_00, at="2011-01-07")
+    of.delivers_derived()
+    assert (ada.pending, eve.pending, used(of)) == (300, 200, 500)
+    of.proves()
+
+
+def test_what_limit_or_status_keep_from_the_referrer_goes_back_to_the_budget() -> None:
+    of = budgeted(5000, limit=Limit("year", times=1))
+    ada, (bob, eve, dan) = brought(of, "bob", "eve", "dan")
+    for friend in (bob, eve):
+        friend.buys("o1", 25_00, at="2011-01-05")
+    assert used(of) == 1000
+    of.delivers_derived()
+    assert (ada.pending, used(of)) == (300, 700)
+    dan.buys("o1", 25_00, at="2011-01-06")
+    ada.becomes("closed", at="2011-01-07")
+    assert used(of) == 1200
+    of.delivers_derived()
+    assert used(of) == 900
+    of.proves()
+
+
+def test_a_referral_cancelled_after_the_campaign_gives_nothing_back() -> None:
+    of = shop(
+        referring(
+            look={"budget": Budget("points", 900), "valid_until": at("2011-01-10")},
+        )
+    )
+    _, (bob,) = brought(of, "bob")
+    bob.buys("o1", 25_00, at="2011-01-05")
+    of.delivers_derived()
+    bob.cancels("o1", at="2011-01-11")
+    of.delivers_derived()
+    assert used(of) == 500
+    of.proves()
+
+
+@given(
+    budget=st.integers(0, 1300),
+    partial=st.booleans(),
+    friend=st.sampled_from([0, 200]),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["bob", "eve", "dan"]), st.booleans(), st.booleans()),
+        max_size=8,
+    ),
+)
+def test_referrals_never_give_more_than_their_budget(
+    budget: int, partial: bool, friend: int, steps: list[tuple[str, bool, bool]]
+) -> None:
+    of = budgeted(budget, partial=partial, friend=friend)
+    ada, friends_ = brought(of, "bob", "eve", "dan")
+    by_name = {member.name: member for member in friends_}
+    for number, (name, cancels, delivers) in enumerate(steps):
+        member, order = by_name[name], f"o{number}"
+        member.buys(order, 25_00)
+        if delivers:
+            of.delivers_derived()
+        if cancels:
+            member.cancels(order)
+    of.delivers_derived()
+    bought = {name: 25 * sum(not back for who, back, _ in steps if who == name) for name in by_name}
+    given_ = ada.pending + sum(
+        member.pending + member.available - bought[name] for name, member in by_name.items()
+    )
+    assert given_ == used(of) <= budget
+    if not partial:
+        assert given_ % (300 + friend) == 0
     of.proves()

@@ -27,6 +27,7 @@ from services.loyalty.domain.activity import (
     Line,
     Purchased,
     RedemptionRequested,
+    decode_body,
 )
 from services.loyalty.domain.calendar import DAY
 from tests.loyalty.http.conftest import START
@@ -320,4 +321,55 @@ async def test_a_stock_that_is_lowered_below_what_is_used_is_sold_out_until_it_i
         assert (await redeem(shop, "mug", f"b{month}", "1")).status_code == status
         [mug, *_] = (await shop.get("/v1/rewards")).json()["rewards"]
         assert (mug["stock"], mug["left"]) == (stock, 0)
+    await prove(pool, database)
+
+
+async def test_a_referrals_budget_is_exact_and_proves(
+    unpublished: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
+) -> None:
+    """Three friends buy at the same time, and there is enough for one and a half."""
+    referral = """earn:
+  friends: {{event: referral.qualified, min_spend: 5.00 GBP, budget: 750 points, limit: 1 per year,
+             give: {{points: 300}}, friend: {{points: 200}}}}
+"""
+    text = DOCUMENT.replace("earn:\n", referral).format(
+        holds_from="2011-01-01T00:00", stock=1, budget=1000
+    )
+    made = await unpublished.post(
+        "/v1/program/versions", content=text, headers={"Content-Type": "application/yaml"}
+    )
+    assert made.status_code == 201, made.text
+    clock.at = START + 10 * DAY
+    await enrol(unpublished, clock, ["ada"])
+    code = (await unpublished.get("/v1/members/ada/referral")).json()["code"]
+    joining = [enrolled(friend, clock.at) for friend in ("bob", "eve", "dan")]
+    for each in joining:
+        each["data"]["referred_by"] = code
+    await unpublished.post("/v1/activities", json=joining)
+    sends = (
+        unpublished.post("/v1/activities", json=bought(friend, "1", 10, clock.at))
+        for friend in ("bob", "eve", "dan")
+    )
+    await asyncio.gather(*sends)
+
+    async def left() -> int:
+        budgets = (await unpublished.get("/v1/budgets")).json()["budgets"]
+        [kept] = [each["left"] for each in budgets if each["rule"] == "friends"]
+        return int(kept)
+
+    assert await left() == 0
+    await prove(pool, database)
+    async with pool.acquire() as connection:
+        rows = await connection.fetch("SELECT data FROM outbox WHERE target = 'ada' ORDER BY at")
+        messages = [
+            incoming("ada", decode_body(row["data"]), f"d{n}", clock) for n, row in enumerate(rows)
+        ]
+        await record_batch(PgSession(connection), Programs(), clock, messages)
+    balances = {
+        who: (await unpublished.get(f"/v1/members/{who}/balances")).json()["balances"][0]["pending"]
+        for who in ("ada", "bob", "eve", "dan")
+    }
+    given = sum(balances.values())
+    assert balances["ada"] in (50, 300)  # the limit is one a year, whichever friend comes first
+    assert given + await left() == 750
     await prove(pool, database)

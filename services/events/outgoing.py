@@ -134,6 +134,16 @@ PUBLISHED: dict[str, Published] = {
         {"tier": "basic"},
         optional=frozenset({"tier"}),
     ),
+    "loyalty.member.imported.v1": Published(
+        "A member came from another system, with what was there. Nothing was given for it.",
+        {
+            "enrolled_at": _instant("When the member had joined."),
+            "tier": LEVEL,
+            "points": _by_currency("Points brought along, by currency."),
+        },
+        {"enrolled_at": "2009-05-04T00:00:00Z", "tier": "silver", "points": {"points": 740}},
+        optional=frozenset({"tier"}),
+    ),
     "loyalty.member.updated.v1": Published(
         "Fields of a member's profile changed. Their values are not published.",
         {"fields": {"type": "array", "items": {"type": "string"}, "description": "Their names."}},

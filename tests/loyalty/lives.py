@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from hypothesis import strategies as st
 
+from services.loyalty.domain.account import Reach, Standing
 from services.loyalty.domain.activity import (
     Adjusted,
     Amended,
@@ -24,6 +25,10 @@ from services.loyalty.domain.activity import (
     HoldRequested,
     HoldVoided,
     Line,
+    Opening,
+    OpeningLot,
+    OpeningOrder,
+    OpeningPosting,
     ProfileUpdated,
     Purchased,
     RedemptionCancelled,
@@ -38,7 +43,7 @@ from services.loyalty.domain.activity import (
     VoucherUsed,
     VoucherVoided,
 )
-from services.loyalty.domain.calendar import DAY
+from services.loyalty.domain.calendar import DAY, NEVER
 from services.loyalty.domain.program import (
     UNTIL_SETTLED,
     Boost,
@@ -66,6 +71,7 @@ from services.loyalty.domain.program import (
     VoucherTerms,
     Window,
 )
+from services.loyalty.domain.receipt import ReceiptLine
 from services.loyalty.domain.recurrence import read_recurrence
 from tests.loyalty.domain import shop
 from tests.loyalty.domain.shop import at, end_of_month, programme, rate, rule, tiers
@@ -434,6 +440,58 @@ longevity: st.SearchStrategy[AnyBody] = st.one_of(
     ),
 )
 
+
+@st.composite
+def openings(draw: st.DrawFn) -> Opening:
+    """What a member brings along: lots of both currencies, a tier, and an order that earned some of
+    each, of which something may have come back.
+    """
+    at = START - draw(st.integers(1, 60)) * DAY
+    end, soon = START + draw(st.integers(1, 150)) * DAY, START + draw(st.integers(-9, 60)) * DAY
+    of_lines = draw(st.lists(st.integers(0, 400), min_size=1, max_size=3))
+    made = [
+        ReceiptLine(place, pieces, value, value, draw(st.integers(0, pieces)), value // 5)
+        for place, value in enumerate(draw(st.lists(pence, min_size=3, max_size=3)))
+        if place < len(of_lines)
+        for pieces in (draw(st.integers(1, 4)),)
+    ]
+    fixed = draw(st.booleans())
+    terms = {
+        "points": (end, soon if draw(st.booleans()) else 0),
+        "coins": (end, 0),
+        "status": (NEVER, soon if draw(st.booleans()) else 0),
+    }
+    postings = [
+        OpeningPosting(
+            "base",
+            name,
+            of_lines,
+            at,
+            *life,
+            on_refund="keep" if fixed else "prorate",
+            prorates=not fixed,
+        )
+        for name, life in terms.items()
+        if any(of_lines)
+    ]
+    earned = sum(of_lines) or 1
+    extra = {"points": draw(st.integers(-earned + 1, 300)), "coins": 5, "status": 1000}
+    lots = [OpeningLot(name, earned + extra[name], at, *life) for name, life in terms.items()]
+    owes = extra["points"] < 0 and terms["points"][1]
+    level = draw(st.sampled_from(["", "silver", "gold"]))
+    reaches = [Reach(level, at, START + 90 * DAY, "", "imported")] if level else []
+    return Opening(
+        at - 400 * DAY,
+        Standing(level, at if level else 0, reaches),
+        lots,
+        {"points": 17} if owes else {},
+        counters={"treat/life": [1, 0], "some/2010-W49": [2, 800]},
+        purchases=2,
+        gifts={"birthday": at},
+        orders=[OpeningOrder(draw(orders), "GBP", at, made, postings, 0, draw(st.just(0) | pence))],
+    )
+
+
 Returns: TypeAlias = Refunded | Cancelled | Delivered | Amended
 returns: st.SearchStrategy[Returns] = st.one_of(
     refunds,
@@ -501,6 +559,7 @@ bodies: st.SearchStrategy[AnyBody] = st.one_of(
     st.just(ProfileUpdated(["language"])),
     st.just(ProfileUpdated(["time_zone"], "Asia/Tokyo")),
     st.just(Enrolled()),
+    openings(),
     st.builds(
         StatusChanged, st.sampled_from(["active", "active", "active", "suspended", "closed"])
     ),

@@ -19,6 +19,7 @@ from services.loyalty.domain.activity import (
     Enrolled,
     GiftClaimed,
     Line,
+    Opening,
     ProfileUpdated,
     PurchaseClaimed,
     Purchased,
@@ -40,6 +41,7 @@ from tests.loyalty.lives import (
     changed,
     holds,
     longevity,
+    openings,
     purchases,
     returns,
     settlements,
@@ -208,6 +210,13 @@ class Lives(RuleBasedStateMachine):
             claim = PurchaseClaimed("c", receipt, member)
             self.shop.records(self.shop.incoming(receipt, claim, self.shop.clock.at))
         self.happens(receipt, msgspec.structs.replace(back, order=body.order), when)
+
+    @rule(body=openings(), back=returns, when=whens)
+    def comes_along(self, body: Opening, back: Returns, when: When) -> None:
+        """From another system, with an order of which something comes back."""
+        member = f"from-elsewhere-{len(self.shop.store.accounts)}"
+        self.happens(member, body, When())
+        self.happens(member, msgspec.structs.replace(back, order=body.orders[0].order), when)
 
     @rule(days=st.sampled_from([0.5, 1, 3, 20, 60]))
     def time_passes(self, days: float) -> None:

@@ -38,6 +38,7 @@ from services.loyalty.domain.activity import (
     HoldCaptured,
     HoldVoided,
     Lapsed,
+    Opening,
     PurchaseClaimed,
     Purchased,
     RedemptionCancelled,
@@ -80,6 +81,9 @@ from services.loyalty.domain.refusal import CodeNeeded, purchase_of
 from services.loyalty.domain.voucher import Redemption, Voucher
 
 log = logging.getLogger(__name__)
+
+JOINS = (Enrolled, Opening)
+"""Bodies that make a member."""
 
 _EARNING = (Purchased, ClaimedPurchase, Amended, Engaged, Enrolled)
 """Bodies that rules look at."""
@@ -400,7 +404,7 @@ class Batch:
         """The facts with whom a code of the activity names, and a code for who has none yet."""
         member, account = desk.loaded.member, desk.account
         body = facts.parked or body
-        joins = bool(account.enrolled_at) or isinstance(body, Enrolled)
+        joins = bool(account.enrolled_at) or isinstance(body, JOINS)
         code = self._reads.codes.get(member, "") if joins and not account.code else ""
         named = self._reads.referrers.get(code_named(body))
         if not code and named is None:
@@ -562,7 +566,7 @@ def _releases(body: AnyBody) -> str | None:
     """What parked activities await that this one brings."""
     if isinstance(body, Purchased | ClaimedPurchase | ReferralQualified):
         return purchase_of(body.order)
-    if isinstance(body, Enrolled):
+    if isinstance(body, JOINS):
         return "enrolment"
     return "tick" if isinstance(body, Unstuck) else None
 

@@ -31,6 +31,11 @@ MAX_BATCH = 1_000
 DERIVED_SOURCE = "loyalty.derived"
 """The source of activities that one account sends to another; no producer may call itself so."""
 
+IMPORT_SOURCE = "loyalty.import"
+"""The source of what members bring along from another system; nor may any call itself so."""
+
+_OURS = frozenset({DERIVED_SOURCE, IMPORT_SOURCE})
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -178,8 +183,8 @@ def _open(raw: bytes | memoryview, size_bytes: int) -> Envelope:
         raise _not_json(error) from None
     if envelope.datacontenttype is not None and envelope.datacontenttype != "application/json":
         _check_content_type(envelope.datacontenttype)
-    if envelope.source == DERIVED_SOURCE:
-        raise Unacceptable("reserved_source", f"source: {DERIVED_SOURCE!r} is ours alone")
+    if envelope.source in _OURS:
+        raise Unacceptable("reserved_source", f"source: {envelope.source!r} is ours alone")
     return envelope
 
 

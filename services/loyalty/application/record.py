@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from services.loyalty.application.batch import (
+    JOINS,
     NAMES_ROWS,
     Batch,
     Outcome,
@@ -37,7 +38,6 @@ from services.loyalty.application.store import (
 from services.loyalty.domain import counters, refunds, rejudging, stamps
 from services.loyalty.domain.activity import (
     AnyBody,
-    Enrolled,
     GiftClaimed,
     HoldCaptured,
     HoldVoided,
@@ -293,7 +293,7 @@ async def _read_codes(
     bodies = [(item.member, item.activity.body) for item in incoming]
     named = {code for _, body in bodies if (code := code_named(body))}
     named |= {code for body, _ in reads.parked.values() if (code := code_named(body))}
-    joins = {member for member, body in bodies if isinstance(body, Enrolled)}
+    joins = {member for member, body in bodies if isinstance(body, JOINS)}
     tried = {
         member: [code_of(loaded.hmac_key, attempt) for attempt in range(CODES_TRIED)]
         for member, loaded in accounts.items()

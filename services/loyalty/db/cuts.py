@@ -107,7 +107,7 @@ _CHAINS = f"WITH {_LAST} SELECT count(*), coalesce(sum(seq), 0)::bigint FROM las
 _ISSUED = f"""
     WITH {_SEEN}
     SELECT c.member_id, c.seq, c.section, c.kind, c.program_version, c.effective_at,
-        CASE WHEN c.kind IN ('purchase', 'claimed', 'resumed') THEN c.body END,
+        CASE WHEN c.kind IN ('purchase', 'claimed', 'resumed', 'opening') THEN c.body END,
         CASE WHEN c.kind = 'resumed' THEN c.facts END,
         l.kind, l.currency, l.points, l.from_bucket, l.to_bucket, l.lot_from, l.lot_to, l.cause,
         l.order_id
@@ -128,7 +128,7 @@ _ORDERS = f"""
     FROM placed p
     WHERE starts_with(p.facts, '{{"receipt":') OR EXISTS (
         SELECT FROM ledger l WHERE l.member_id = p.member_id AND l.seq = p.seq
-        AND l.kind = 'accrual' AND l.order_id <> '')
+        AND l.kind = 'accrual' AND l.order_id <> '') OR p.kind = 'opening'
     ORDER BY p.seq
 """  # noqa: S608  our own text
 # A voucher's id holds the seq of the row that issued it. It ends once, by the row that it names.

@@ -12,7 +12,9 @@ from typing import TypeAlias, get_args
 
 import msgspec
 
+from services.loyalty.domain.account import Standing
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.receipt import ReceiptLine
 
 
 class Body(msgspec.Struct, frozen=True, gc=False, tag_field="kind", omit_defaults=True):
@@ -420,6 +422,98 @@ class ClaimReturned(Body, frozen=True, gc=False, tag="claim_back"):
     reason: str = ""
 
 
+class OpeningLot(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Points that a member brings along: when they were earned, and the end of their life.
+
+    Of a currency that counts for tiers, ``earned_at`` says in which window they count, and they
+    have no end. ``activates_at`` is when they can be spent (0: they can), or, where they await the
+    delivery of the order ``awaits``, by when it must have come.
+    """
+
+    currency: str
+    points: int
+    earned_at: Instant
+    expires_at: Instant
+    activates_at: Instant = 0
+    awaits: str = ""
+
+
+class OpeningPosting(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What an order had earned by one rule in one currency, by line (``allocated``), into one lot,
+    and how a refund takes it back: as in a :class:`~services.loyalty.domain.receipt.Posting`.
+    """
+
+    rule: str
+    currency: str
+    allocated: list[int]
+    earned_at: Instant
+    expires_at: Instant
+    activates_at: Instant = 0
+    awaits: str = ""
+    on_refund: str = "prorate"
+    min_spend: int = 0
+    eligible: list[int] = []
+    prorates: bool = True
+    step: int = 0
+    steps: int = 0
+
+
+class OpeningOrder(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """An order that may still come back, with what has come back of it already."""
+
+    order: str
+    currency: str
+    occurred_at: Instant
+    lines: list[ReceiptLine]
+    postings: list[OpeningPosting]
+    delivered_at: Instant = 0
+    returned_unlined: int = 0
+
+
+class OpeningPaid(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Consideration for points of a month of issue that is not recognised yet: ``amount`` minor
+    units of ``money``.
+    """
+
+    currency: str
+    issued: str
+    money: str
+    funding: str
+    amount: int
+
+
+class Opening(Body, frozen=True, gc=False, tag="opening"):
+    """A member comes from another system with all that was there: nothing of it is judged again.
+
+    Attributes:
+        enrolled_at: when the member had joined.
+        standing: the tier, and every reason to hold it.
+        lots: points by lot. arrears: points owed, by currency.
+        idle: until when points live that expire by inactivity, by currency.
+        counters: what limits and caps count, by the name of the counter: [times, points].
+        purchases: purchases made so far.
+        gifts: occasion → instant when it was last given.
+        orders: what may still come back.
+        paid: what was paid for the points.
+        suspended, blocked: whether the account is, and what of it.
+        zone: the member's own time zone (IANA), if it is known.
+    """
+
+    enrolled_at: Instant
+    standing: Standing = Standing()
+    lots: list[OpeningLot] = []
+    arrears: dict[str, int] = {}
+    idle: dict[str, Instant] = {}
+    counters: dict[str, list[int]] = {}
+    purchases: int = 0
+    gifts: dict[str, Instant] = {}
+    orders: list[OpeningOrder] = []
+    paid: list[OpeningPaid] = []
+    suspended: bool = False
+    blocked: list[str] = []
+    zone: str = ""
+
+
 MOMENTS = (
     "activation",
     "hold_end",
@@ -474,6 +568,7 @@ AnyBody: TypeAlias = (
     | BenefitUsed
     | Blocked
     | Approved
+    | Opening
 )
 
 

@@ -30,6 +30,7 @@ ACCOUNTS: dict[str, str] = {
     "partner_revenue": "what third parties pay for points, once these are redeemed",
     "marketing_expense": "the cost of points that nobody pays for",
     "loyalty_provision": "what is set aside for points that nobody pays for",
+    "opening_balance": "what came along with imported points: cleared against the books before",
     "rewards_settled": "what rewards took of the provision: it meets the cost of rewards",
 }
 """Every account that a posting names, with what it holds."""

@@ -18,12 +18,15 @@ from services.loyalty.domain.activity import (
     AnyBody,
     ClaimedPurchase,
     Line,
+    Opening,
+    OpeningLot,
+    OpeningPosting,
     Purchased,
     Resumed,
 )
 from services.loyalty.domain.approved import Approvals
 from services.loyalty.domain.basket import discounted
-from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.calendar import Instant, local_date, month_text
 from services.loyalty.domain.decision import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.program import Program
@@ -55,7 +58,8 @@ class Change(NamedTuple):
     """Consideration that points of a month of issue received, or that a refund took back (< 0).
 
     ``amount`` is in minor units of ``money``. Shares of a price are whole; what is worth and points
-    multiplied is exact, and rounded once where it is summed.
+    multiplied is exact, and rounded once where it is summed. What is ``imported`` came along with
+    the points, and nobody pays it now.
     """
 
     section: int
@@ -65,6 +69,7 @@ class Change(NamedTuple):
     funding: str
     amount: Fraction
     refund: bool = False
+    imported: bool = False
 
 
 class Unpriced(NamedTuple):
@@ -163,10 +168,9 @@ class Consideration:
         """What the points received that a row issued; none of the entries is of an order whose
         receipt was there before, which :meth:`returned` reads.
         """
-        imported = [entry for entry in entries if entry.kind == "opening"]
-        for entry in imported:
-            if self._spendable(row, entry.currency):
-                yield Unpriced(row.section, entry.currency, "", "imported", entry.points)
+        if isinstance(row.body, Opening):
+            yield from self._imported(row, row.body)
+            return
         order = row.body.order if isinstance(row.body, Purchased) else ""
         made = [
             _Part(
@@ -177,11 +181,32 @@ class Consideration:
                 bool(order) and entry.order == order,
             )
             for entry in entries
-            if entry.kind != "opening" and self._spendable(row, entry.currency)
+            if self._spendable(row, entry.currency)
         ]
         price, money = _price_of(row.body)
         for part, share in zip(made, self._shares(row, made, price, money), strict=True):
             yield _found(row.section, part, share, share.amount)
+
+    def _imported(self, row: Row, body: Opening) -> Iterator[Found]:
+        """What came along with points, and the points of months with which nothing did."""
+        for paid in body.paid:
+            yield Change(
+                row.section,
+                paid.currency,
+                paid.issued,
+                paid.money,
+                paid.funding,
+                Fraction(paid.amount),
+                imported=True,
+            )
+        told = {(paid.currency, paid.issued) for paid in body.paid}
+        for lot in body.lots:
+            if self._spendable(row, lot.currency) and self._issued(row, lot) not in told:
+                yield Unpriced(row.section, lot.currency, "", "imported", lot.points)
+
+    def _issued(self, row: Row, lot: OpeningLot | OpeningPosting) -> tuple[str, str]:
+        zone = self._programs[row.version].zone
+        return lot.currency, month_text(local_date(lot.earned_at, zone))
 
     def returned(
         self, purchase: Row | None, chain: Sequence[tuple[Row, Receipt]], last: Receipt
@@ -194,9 +219,10 @@ class Consideration:
         """
         first = chain[0][1]
         price, money = _price_of(purchase.body if purchase else None)
+        made = self._of_postings(purchase, first, first.postings, price, money)
         held = [
-            (part, share, 0)
-            for part, share in self._of_postings(purchase, first, first.postings, price, money)
+            (part, share, sum(posting.reversed))  # of what was imported, some may have come back
+            for (part, share), posting in zip(made, first.postings, strict=True)
         ]
         for index, (row, before) in enumerate(chain):
             after = chain[index + 1][1] if index + 1 < len(chain) else last
@@ -241,6 +267,8 @@ class Consideration:
         ]
         if row is None:
             return [(part, _Share(GRATUITOUS, "", Fraction(0))) for part in parts]
+        if isinstance(body, Opening):
+            return [(part, self._brought(row, body, receipt, part)) for part in parts]
         counted = [part for part in parts if self._spendable(row, part.currency)]
         shares = iter(self._shares(row, counted, price, money))
         nothing = _Share(GRATUITOUS, "", Fraction(0))
@@ -248,6 +276,28 @@ class Consideration:
             (part, next(shares) if self._spendable(row, part.currency) else nothing)
             for part in parts
         ]
+
+    def _brought(self, row: Row, body: Opening, receipt: Receipt, part: _Part) -> _Share:
+        """The share of an imported order's points in what came along with the points of their
+        month: all of one month count alike, and what is taken back of them together is never more
+        than came.
+        """
+        key = part.currency, part.issued, receipt.currency, PURCHASE
+        amount = sum(
+            paid.amount
+            for paid in body.paid
+            if (paid.currency, paid.issued, paid.money, paid.funding) == key
+        )
+        if not amount:
+            return _Share(GRATUITOUS, "", Fraction(0))
+        held = sum(lot.points for lot in body.lots if self._issued(row, lot) == key[:2])
+        earned = sum(
+            sum(each.allocated)
+            for order in body.orders
+            for each in order.postings
+            if self._issued(row, each) == key[:2]
+        )
+        return _Share(PURCHASE, receipt.currency, Fraction(amount * part.points, max(held, earned)))
 
     def _shares(self, row: Row, parts: Sequence[_Part], price: int, money: str) -> list[_Share]:
         """What each part receives: its share of the price, what a third party pays, or its cost.

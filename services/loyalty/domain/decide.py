@@ -19,6 +19,7 @@ from services.loyalty.domain import (
     idle,
     longevity,
     membership,
+    openings,
     purchases,
     redemptions,
     referrals,
@@ -49,6 +50,7 @@ from services.loyalty.domain.activity import (
     HoldRequested,
     HoldVoided,
     Lapsed,
+    Opening,
     ProfileUpdated,
     PurchaseClaimed,
     Purchased,
@@ -336,4 +338,5 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     BenefitUsed: benefits.use,
     Blocked: membership.block,
     Approved: spending.approval,
+    Opening: openings.opening,
 }

@@ -64,6 +64,7 @@ class MonthDeferred(msgspec.Struct, frozen=True, omit_defaults=True):
         recognised_before: what had been recognised before this period.
         recognised_now: what this period recognises; a negative amount takes back.
         exact: ``allocated`` before it was rounded, as a fraction of minor units, where it differs.
+        imported_now: what came along with imported points in this period, where anything did.
     """
 
     currency: str
@@ -82,13 +83,14 @@ class MonthDeferred(msgspec.Struct, frozen=True, omit_defaults=True):
     recognised: str
     deferred: str
     exact: str = ""
+    imported_now: str = ""
 
 
 class JournalLine(msgspec.Struct, frozen=True):
     """A posting for the general ledger: one debit and one credit of the same amount.
 
     A code is empty where finance approved none. ``why`` is ``allocated``, ``refunded``,
-    ``recognised`` or ``taken_back``.
+    ``recognised``, ``taken_back`` or ``imported``.
     """
 
     why: str
@@ -108,6 +110,10 @@ _ALLOCATED = {
 }
 """Debit and credit of what points are issued with: a purchase's share waits (IFRS 15 B40, ASC
 606-10-55-42); what nobody pays for is a cost of marketing at once.
+"""
+_IMPORTED = {funding: ("opening_balance", credit) for funding, (_, credit) in _ALLOCATED.items()}
+"""Debit and credit of what came along with imported points: an account that finance clears against
+the books of the system before, where it stood already.
 """
 _RECOGNISED = {
     PURCHASE: ("deferred_revenue", "loyalty_revenue"),
@@ -135,6 +141,7 @@ class Ledger:
         self._before: defaultdict[_Key, Fraction] = defaultdict(Fraction)
         self._now: defaultdict[_Key, Fraction] = defaultdict(Fraction)
         self._refunded: defaultdict[_Key, Fraction] = defaultdict(Fraction)
+        self._imported: defaultdict[_Key, Fraction] = defaultdict(Fraction)
         for key, each in (before or {}).items():
             self._before[key] = each.exact
 
@@ -147,6 +154,8 @@ class Ledger:
             self._refunded[key] -= change.amount
         else:
             self._now[key] += change.amount
+            if change.imported:
+                self._imported[key] += change.amount
 
     def rows(
         self,
@@ -168,6 +177,7 @@ class Ledger:
             was = self._was(key, opening, approvals, since)
             exact = self._before[key] + self._now[key] - self._refunded[key]
             allocated, refunded = half_up(exact), half_up(self._refunded[key])
+            imported = half_up(self._imported.get(key, Fraction(0)))
             done = recognised(allocated, points, share)
 
             def text(amount: int, money: str = money) -> str:
@@ -183,7 +193,7 @@ class Ledger:
                     points_expected=_decimal(total_expected(points, share)),
                     redemption=_decimal(share),
                     allocated_before=text(was.allocated),
-                    allocated_now=text(allocated - was.allocated + refunded),
+                    allocated_now=text(allocated - was.allocated + refunded - imported),
                     refunded_now=text(refunded),
                     allocated=text(allocated),
                     recognised_before=text(was.recognised),
@@ -191,6 +201,7 @@ class Ledger:
                     recognised=text(done),
                     deferred=text(allocated - done),
                     exact="" if exact.denominator == 1 else str(exact),
+                    imported_now=text(imported) if imported else "",
                 )
             )
         return made
@@ -223,14 +234,15 @@ def postings(
             ("allocated", row.allocated_now),
             ("refunded", row.refunded_now),
             ("recognised", row.recognised_now),
+            ("imported", row.imported_now),
         ):
-            sums[row.money, row.funding, why] += minor(text)
+            sums[row.money, row.funding, why] += minor(text or "0")
     made: list[JournalLine] = []
     for money, funding, why in sorted(
         sums, key=lambda key: (key[0], FUNDINGS.index(key[1]), _WHYS.index(key[2]))
     ):
         amount = sums[money, funding, why]
-        debit, credit = (_RECOGNISED if why == "recognised" else _ALLOCATED)[funding]
+        debit, credit = _ACCOUNTS.get(why, _ALLOCATED)[funding]
         if (amount < 0) != (why == "refunded"):
             debit, credit = credit, debit
         if not amount:
@@ -274,5 +286,6 @@ def _decimal(share: Fraction) -> str:
     return f"{whole}.{rest:06d}".rstrip("0").rstrip(".")
 
 
-_WHYS = ("allocated", "refunded", "recognised")
+_ACCOUNTS = {"recognised": _RECOGNISED, "imported": _IMPORTED}
+_WHYS = ("imported", "allocated", "refunded", "recognised")
 _NO_POINTS = MonthPoints(0, 0, 0)

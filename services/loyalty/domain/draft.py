@@ -300,13 +300,13 @@ class Draft:
             self.put(Lot(currency, issued, expires_at, 0, "", left, points))
         return key
 
-    def accrue_pending(self, lot: Lot, *, cause: str, order: str) -> str:
+    def accrue_pending(self, lot: Lot, *, cause: str, order: str, kind: str = "accrual") -> str:
         """Posts points that cannot be spent yet: into their lot, and at once to ``expired`` where
         their life is over already. Answers the key of the lot.
         """
         key, currency, points = lot.key, lot.currency, lot.points
         self.post(
-            "accrual",
+            kind,
             currency,
             points,
             ("issuance", "pending"),

@@ -23,7 +23,9 @@ MAY_BE_NEGATIVE: frozenset[str] = frozenset({"issuance", "arrears", "writeoff", 
 """Buckets whose balance may be below zero; transit sums to zero over all members."""
 
 TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
-    "opening": frozenset({("issuance", "available"), ("issuance", "pending")}),
+    "opening": frozenset(
+        {("issuance", "available"), ("issuance", "pending"), ("arrears", "issuance")}
+    ),
     "accrual": frozenset({("issuance", "pending"), ("issuance", "available")}),
     "activation": frozenset({("pending", "available")}),
     "hold": frozenset({("available", "held")}),

@@ -61,6 +61,7 @@ Refused: TypeAlias = Literal[
     "too_many_parked",
     # members
     "already_enrolled",
+    "impossible_opening",
     "not_a_member",
     "status_unchanged",
     "unknown_block",

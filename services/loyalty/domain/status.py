@@ -46,6 +46,7 @@ KINDS = (
     "benefit_use",
     "block",
     "approval",
+    "opening",
 )
 """Kinds of activity, as the journal names them."""
 
@@ -78,6 +79,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
     "unenrolled": _line(
         (PARK, "enrolment"),
         enrolment=(DECIDE, ""),
+        opening=(DECIDE, ""),
         status=(DECIDE, ""),
         redemption=(REFUSE, "not_enrolled"),
         transfer=(REFUSE, "not_enrolled"),
@@ -128,6 +130,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         void=(REFUSE, "account_stuck"),
         extension=(REFUSE, "account_stuck"),
         reinstatement=(REFUSE, "account_stuck"),
+        opening=(REFUSE, "account_stuck"),
         transfer_back=(PARK, "tick"),
         claim=(REFUSE, "account_stuck"),
         claim_back=(PARK, "tick"),

@@ -119,15 +119,16 @@ def _gift_refused(draft: Draft, gift: Gift, body: Tick) -> NotFired:
         return "earning_blocked"
     if after_span(draft.enrolled_at, gift.member_for, draft.tz) > body.at:
         return "member_too_short"
-    if gift.occasion != "birthday":
-        return ""
+    birthday = gift.occasion == "birthday"
     today = local_date(body.at, draft.tz)
     last = draft.gifts.get(body.name)
     if last is not None:
         given_on = local_date(last, draft.tz)
-        if given_on.year == today.year or (today - given_on).days < gift.at_most_once_in:
+        if birthday and given_on.year == today.year:
             return "given_recently"
-    if 0 <= draft.facts.birthday_set_days < gift.settled:
+        if (today - given_on).days < gift.at_most_once_in:
+            return "given_recently"
+    if birthday and 0 <= draft.facts.birthday_set_days < gift.settled:
         return "birthday_set_recently"
     return ""
 

@@ -12,6 +12,7 @@ from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import catch_up_due, record_batch
 from services.loyalty.application.store import Incoming
 from services.loyalty.db.session import PgSession
+from services.loyalty.domain.account import Reach, Standing
 from services.loyalty.domain.activity import (
     Activity,
     Adjusted,
@@ -26,6 +27,11 @@ from services.loyalty.domain.activity import (
     HoldRequested,
     HoldVoided,
     Line,
+    Opening,
+    OpeningLot,
+    OpeningOrder,
+    OpeningPaid,
+    OpeningPosting,
     Purchased,
     RedemptionCancelled,
     RedemptionRequested,
@@ -37,7 +43,8 @@ from services.loyalty.domain.activity import (
     TransferRequested,
     VoucherUsed,
 )
-from services.loyalty.domain.calendar import DAY, HOUR, Instant, to_datetime
+from services.loyalty.domain.calendar import DAY, HOUR, NEVER, Instant, to_datetime
+from services.loyalty.domain.receipt import ReceiptLine
 
 START: Instant = 1_291_291_200_000_000  # 2010-12-02T12:00:00Z
 _SHOP = Path(__file__).parents[3] / "contracts/programs/gift-shop.yaml"
@@ -63,8 +70,33 @@ UNDONE_LATE: dict[int, AnyBody] = {
     168: RedemptionCancelled("late"),
 }
 """A redemption is undone when its lot has long expired: what happens, by the day."""
+CAME = "came-with-points"
+_BEFORE, _END = START - 30 * DAY, START + 60 * DAY
+_COUNTED = OpeningPosting("old", "status", [400, 200], _BEFORE, NEVER)
+_EARNED = OpeningPosting("old", "points", [400, 200], _BEFORE, _END)
+BROUGHT_ALONG: dict[int, AnyBody] = {
+    0: Opening(
+        START - 700 * DAY,
+        Standing("silver", _BEFORE, [Reach("silver", _BEFORE, START + 50 * DAY, "2010-11")]),
+        [OpeningLot("points", 500, _BEFORE, _END), OpeningLot("status", 700, _BEFORE, NEVER)],
+        orders=[
+            OpeningOrder(
+                "o900",
+                "GBP",
+                _BEFORE,
+                [ReceiptLine(1, 2, 400_00, 400_00), ReceiptLine(2, 1, 200_00, 200_00)],
+                [_EARNED, _COUNTED],
+            )
+        ],
+        paid=[OpeningPaid("points", "2010-11", "GBP", "purchase", 4_44)],
+    ),
+    6: Refunded("o900", "GBP", [RefundLine(1, 1)]),
+    12: RedemptionRequested("came", "tea-towel"),
+    18: Cancelled("o900"),
+}
+"""A member comes from elsewhere and sends back what was bought there, by the day."""
 OTHERS = [f"m{number:02}" for number in range(12)]
-MEMBERS = [*OTHERS, LATE]
+MEMBERS = [*OTHERS, LATE, CAME]
 
 
 def happenings(chance: random.Random) -> Iterator[tuple[str, AnyBody]]:
@@ -128,8 +160,8 @@ def late(body: AnyBody, chance: random.Random) -> Instant:
 
 
 async def live(session: PgSession) -> None:
-    """Half a year of twelve members, the first two of whom join late, and of one who changes her
-    mind late.
+    """Half a year of twelve members, the first two of whom join late, of one who changes her mind
+    late, and of one who comes from elsewhere.
     """
     await session.connection.execute(
         "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
@@ -143,7 +175,7 @@ async def live(session: PgSession) -> None:
     code = (await session.load_accounts(["m05"]))["m05"].account.code
     named = [
         message(member, Engaged("referral.made", about=code), START, f"name-{member}")
-        for member in MEMBERS[5:]
+        for member in [*OTHERS[5:], LATE]
     ]
     await record_batch(session, programs, clock, named)
     happens = happenings(chance)
@@ -155,6 +187,8 @@ async def live(session: PgSession) -> None:
         ]
         if day in UNDONE_LATE:
             batch.append(message(LATE, UNDONE_LATE[day], clock.at, f"late-{day}"))
+        if day in BROUGHT_ALONG:
+            batch.append(message(CAME, BROUGHT_ALONG[day], clock.at, f"came-{day}"))
         if day == 30:
             batch += joining[:2]
         await record_batch(session, programs, clock, batch)

@@ -121,13 +121,13 @@ async def test_the_database_knows_exactly_the_transfers_of_the_domain(
     owner: asyncpg.Connection,
 ) -> None:
     definition = await owner.fetchval(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ledger_transfer'"
+        "SELECT pg_get_expr(conbin, conrelid) FROM pg_constraint WHERE conname = 'ledger_transfer'"
     )
     buckets = sorted({bucket for pairs in TRANSFERS.values() for pair in pairs for bucket in pair})
     asked = list(product([*TRANSFERS, "gift"], buckets, buckets))
     allowed = await owner.fetch(
         "SELECT kind, from_bucket, to_bucket FROM unnest($1::text[], $2::text[], $3::text[])"
-        f" AS l(kind, from_bucket, to_bucket) WHERE {definition.removeprefix('CHECK')}",
+        f" AS l(kind, from_bucket, to_bucket) WHERE {definition}",
         *zip(*asked, strict=True),
     )
     assert {tuple(row) for row in allowed} == {

@@ -297,6 +297,7 @@ def test_every_row_and_every_posting_foots(
     net: defaultdict[tuple[str, str], int] = defaultdict(int)
     for row in rows:
         now, back = minor(row.allocated_now), minor(row.refunded_now)
+        now += minor(row.imported_now or "0")
         assert minor(row.allocated_before) + now - back == minor(row.allocated)
         done = minor(row.recognised_before) + minor(row.recognised_now)
         assert done == minor(row.recognised)

@@ -391,6 +391,35 @@ PUBLISHED: dict[str, Published] = {
         },
         optional=frozenset({"until"}),
     ),
+    "loyalty.tier.undone.v1": Published(
+        "A return undid the rise to a level: what is unused of what the level gave is taken back.",
+        {
+            "level": LEVEL,
+            "order": ORDER,
+            "points": {
+                "type": "object",
+                "description": "Points taken back, by currency.",
+                "additionalProperties": POINTS,
+            },
+            "vouchers_voided": {
+                "type": "array",
+                "items": VOUCHER,
+                "description": "Vouchers that nobody had used.",
+            },
+            "rewards_kept": {
+                "type": "array",
+                "items": REWARD,
+                "description": "Rewards that the member keeps: used, or without a voucher.",
+            },
+        },
+        {
+            "level": "gold",
+            "order": "536365",
+            "points": {"points": 500},
+            "vouchers_voided": ["v12-0"],
+            "rewards_kept": [],
+        },
+    ),
     "loyalty.tier.kept.v1": Published(
         "A member keeps a level for longer.",
         {"level": LEVEL, "reason": REASON, "until": UNTIL},
@@ -419,7 +448,8 @@ PUBLISHED: dict[str, Published] = {
         "A member got a reward, redeemed or as a gift.",
         {
             "reward": REWARD,
-            "by": _text("`redemption`, `gift` where it was chosen, or the occasion."),
+            "by": _text("`redemption`, `gift` where it was chosen, `tier`, or the occasion."),
+            "tier": _text("The level that gave it, where it was one."),
             "redemption": _text("The redemption, where it was one."),
             "gift": _text("The gift of the programme, where it was one."),
             "voucher": VOUCHER,
@@ -432,7 +462,7 @@ PUBLISHED: dict[str, Published] = {
             "voucher": "v12-0",
             "expires_at": "2011-05-03T23:00:00Z",
         },
-        optional=frozenset({"redemption", "gift", "voucher", "expires_at"}),
+        optional=frozenset({"redemption", "gift", "tier", "voucher", "expires_at"}),
     ),
     "loyalty.voucher.used.v1": _voucher(
         "A voucher was used.", {"order": "536412"}, order=_text("The order on which it was used.")

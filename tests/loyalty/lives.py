@@ -203,6 +203,9 @@ _MORE: dict[str, Any] = {
         "card": Reward(
             "card", gift_only=True, stock=2, voucher=VoucherTerms(Span(days=30), item="card")
         ),
+        "pin": Reward("pin", gift_only=True, stock=99, voucher=VoucherTerms(item="pin")),
+        "trophy": Reward("trophy", gift_only=True, stock=0),
+        "cup": Reward("cup", gift_only=True),
         "rare": Reward(
             "rare",
             10,
@@ -225,6 +228,14 @@ _MORE: dict[str, Any] = {
 }
 
 
+def _giving(plan: Tiers, *give_when: str) -> Tiers:
+    """Levels that give points, and rewards: of one there are enough, of another none."""
+    basic, silver, gold = plan.levels
+    silver = replace(silver, points={"points": 70}, rewards=("pin",))
+    gold = replace(gold, points={"points": 20, "coins": 30}, rewards=("trophy", "five", "cup"))
+    return replace(plan, levels=(basic, silver, gold), give_when=frozenset({"reached", *give_when}))
+
+
 def _coins(**terms: Any) -> Currency:
     return Currency("coins", **terms)
 
@@ -244,7 +255,7 @@ def monthly() -> Program:
             expiry=Expiry(Span(days=30), at="exact", notices=(5,)),
             shortfall="write_off",
         ),
-        tiers(grace=Span(days=15), warn_days=(30,)),
+        _giving(tiers(grace=Span(days=15), warn_days=(30,)), "manual"),
         holds_from=START,
         holds=Holds(longest_s=90 * 86_400),
         closed_keeps=Span(days=8),
@@ -269,7 +280,10 @@ def yearly() -> Program:
         shop.status(
             Window("calendar_year"), pending=Pending(Span(days=14)), counts="when_activated"
         ),
-        tiers(kept_until="end_of_next_window", fall="to_qualified", warn_days=(60, 10)),
+        _giving(
+            tiers(kept_until="end_of_next_window", fall="to_qualified", warn_days=(60, 10)),
+            "rules_changed",
+        ),
         holds_from=START,
         holds=Holds(longest_s=90 * 86_400, most=6, released_live_s=36 * 3600),
         **_MORE,
@@ -311,13 +325,15 @@ def several() -> Program:
         orders,
         acts,
         spent,
-        Tiers(
-            "status",
-            (Level("basic", 0), silver, gold),
-            kept=Span(days=40),
-            new_level_kept=Span(days=20),
-            grace=Span(days=10),
-            warn_days=(12,),
+        _giving(
+            Tiers(
+                "status",
+                (Level("basic", 0), silver, gold),
+                kept=Span(days=40),
+                new_level_kept=Span(days=20),
+                grace=Span(days=10),
+                warn_days=(12,),
+            )
         ),
         holds_from=START,
         **_MORE,

@@ -20,6 +20,7 @@ from services.loyalty.application.store import Decided, Incoming, Loaded, Profil
 from services.loyalty.domain import (
     benefits,
     counters,
+    level_gifts,
     referrals,
     refunds,
     rejudging,
@@ -366,10 +367,15 @@ class Batch:
             return NO_FACTS
         lots: dict[str, LotTotals] = {}
         history: dict[str, list[int]] = {}
+        vouchers: dict[str, Voucher] = {}
         if receipt is not None and not isinstance(body, Purchased):
             keys = refunds.lot_keys(receipt)
             if account.cards:
                 keys += refunds.keys_of(stamps.postings_of(account))
+            if account.affairs.level_gifts and level_gifts.may_undo(body):
+                keys += refunds.keys_of(level_gifts.postings_of(account))
+                given = level_gifts.vouchers_of(account)
+                vouchers = {each: self._reads.vouchers[member, each] for each in given}
             lots = self._lots(member, account, keys)
         for key in history_keys(program, account, body, receipt, occurred_at):
             value = self._reads.history.get((member, key))
@@ -383,16 +389,19 @@ class Batch:
             level,
             member=held_out,
             allowances=allowances,
+            vouchers=vouchers,
         )
 
     def _allowances(
-        self, desk: _Desk, program: Program, body: AnyBody, receipt: Receipt | None
+        self, desk: _Desk, program: Program, body: AnyBody, receipt: Receipt | None = None
     ) -> dict[str, int]:
         """What is left of the shared counters from which an activity may take."""
         caps, used = self._caps, self._reads.counters
         referral = desk.account.referral
         referred = referral is not None and not referral.order
         keys = counters.offered(program, body, receipt, referred=referred)
+        if program.level_stock and level_gifts.may_rise(body):
+            keys = tuple(dict.fromkeys((*keys, *level_gifts.stock_above(program, desk.account))))
         return {key: max(0, caps[key] - used[key]) for key in keys}
 
     def _waiting(self, desk: _Desk) -> list[tuple[AnyBody, Instant]]:
@@ -497,7 +506,7 @@ class Batch:
         if order_of(body):
             return self._facts(desk, self._programs.at(body.at), body, body.at)
         program = self._programs.at(body.at)
-        allowances = self._allowances(desk, program, body, None)
+        allowances = self._allowances(desk, program, body)
         if body.moment == "occasion" and body.name == "birthday" and desk.born_set_at:
             tz = program.zone
             days = local_date(body.at, tz) - local_date(desk.born_set_at, tz)
@@ -505,7 +514,8 @@ class Batch:
         if body.moment == "tier_review" and body.name:
             keys = rejudging.history_keys(self._programs.at(body.at), desk.account)
             found = {key: self._reads.history.get((member, key)) for key in sorted(set(keys))}
-            return Facts(history={key: row for key, row in found.items() if row})
+            history = {key: row for key, row in found.items() if row}
+            return Facts(history=history, allowances=allowances)
         return Facts(allowances=allowances) if allowances else NO_FACTS
 
     def _release(self, desk: _Desk, body: AnyBody, decision: Decision) -> None:

@@ -87,8 +87,11 @@ class Programs:
 
     @property
     def gift_stock(self) -> set[str]:
-        """The stock of all rewards that any version gives on an occasion."""
-        return {key for program in self._versions for key in program.gift_stock}
+        """The stock of all rewards that any version gives on an occasion or by a level."""
+        given = {key for program in self._versions for key in program.gift_stock}
+        for program in self._versions:
+            given.update(*program.level_stock.values())
+        return given
 
     def rejudging(self, after: Instant, until: Instant) -> list[Program]:
         """Versions that look at standings anew when they begin to hold, in ``(after, until]``."""

@@ -35,7 +35,7 @@ from services.loyalty.application.store import (
     Session,
     Write,
 )
-from services.loyalty.domain import counters, refunds, rejudging, stamps
+from services.loyalty.domain import counters, level_gifts, refunds, rejudging, stamps
 from services.loyalty.domain.activity import (
     AnyBody,
     GiftClaimed,
@@ -394,7 +394,9 @@ async def _rows(
     looked_up: Iterable[Incoming],
     reads: Reads,
 ) -> None:
-    """Redemptions and vouchers that messages name, and vouchers whose end has come."""
+    """Redemptions and vouchers that messages name, vouchers whose end has come, and those that a
+    return may withdraw.
+    """
     redemptions: set[tuple[str, str]] = set()
     vouchers: set[tuple[str, str]] = set()
     for item in looked_up:
@@ -411,6 +413,7 @@ async def _rows(
         if loaded.account.vouchers and _may_be_due(loaded, now)
         for voucher in loaded.account.vouchers
     )
+    vouchers.update(_given(accounts, looked_up, reads))
     if redemptions:
         reads.redemptions = await session.load_redemptions(sorted(redemptions))
         vouchers.update(
@@ -421,6 +424,19 @@ async def _rows(
             reads.history |= await session.load_history(sorted(taken))
     if vouchers:
         reads.vouchers = await session.load_vouchers(sorted(vouchers))
+
+
+def _given(
+    accounts: Mapping[str, Loaded], looked_up: Iterable[Incoming], reads: Reads
+) -> Iterable[tuple[str, str]]:
+    """Open vouchers that were given for what messages may take back."""
+    bodies = [(item.member, item.activity.body) for item in looked_up]
+    bodies += [(member, body) for (member, _), (body, _) in reads.parked.items()]
+    for member, body in bodies:
+        account = accounts[member].account
+        if account.affairs.level_gifts and level_gifts.may_undo(body):
+            for voucher in level_gifts.vouchers_of(account):
+                yield member, voucher
 
 
 def _may_be_due(loaded: Loaded, now: Instant) -> bool:
@@ -485,6 +501,9 @@ def _further(
     bodies += [(member, tick, tick.at) for member, tick in _about_orders(accounts, now)]
     for member, body, occurred_at in bodies:
         account = accounts[member].account
+        if account.affairs.level_gifts and level_gifts.may_undo(body):
+            given = level_gifts.postings_of(account)
+            lots.update((member, key) for key in refunds.keys_of(given))
         order = order_of(body)
         receipt = reads.receipts.get((member, order)) if order else None
         late = occurred_at < account.as_of

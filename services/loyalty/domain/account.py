@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from services.loyalty.domain.calendar import Instant
-from services.loyalty.domain.receipt import Posting
+from services.loyalty.domain.receipt import Given, Posting
 
 
 class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -292,6 +292,17 @@ class Returnable(msgspec.Struct, frozen=True, gc=False, array_like=True):
     points: int
 
 
+class LevelGift(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """What rising to a level gave, which a refund that undoes the rise takes back, and which is not
+    given again until before ``until``, the end of the tier period.
+    """
+
+    level: str
+    until: Instant
+    postings: list[Posting] = []
+    rewards: list[Given] = []
+
+
 class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What most members never have: it costs an account that has none of it a reference.
 
@@ -300,12 +311,14 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         forfeits_at: of a closed account, when the points that it still has are forfeited.
         approvals: adjustments that wait for a second person.
         returnable: points inside the return window of their orders, soonest out of it first.
+        level_gifts: what levels gave in tier periods that are not over.
     """
 
     blocked: dict[str, str] = {}
     forfeits_at: Instant = 0
     approvals: list[Approval] = []
     returnable: list[Returnable] = []
+    level_gifts: list[LevelGift] = []
 
 
 NO_AFFAIRS = Affairs()

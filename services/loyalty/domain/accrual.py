@@ -170,6 +170,14 @@ def count_qualifying(draft: Draft, currency: str, window: str, points: int) -> N
     held[window] = total
 
 
+def accrue_whole(draft: Draft, currency: str, points: int, *, cause: str) -> Posting:
+    """Posts a number of points that goes back whole or not at all, and to no order."""
+    lots, window = accrue(draft, currency, points, cause=cause)
+    return Posting(
+        cause, currency, points, lots, [points], [0], "revoke", window=window, prorates=False
+    )
+
+
 def announce_accrual(
     draft: Draft, activity: str, postings: Sequence[Posting], order: str = ""
 ) -> None:

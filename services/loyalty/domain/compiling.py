@@ -85,7 +85,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         digest=digest,
         basis=_basis(document.spend.basis),
         exclude=_never_earns(document.spend.exclude),
-        tiers=_tiers(document.tiers) if document.tiers else None,
+        tiers=_tiers(document.tiers, document.rewards) if document.tiers else None,
         rules=rules,
         rules_by_event=_by_event(rules),
         boosts=_boosts(document, written, zone),
@@ -244,8 +244,15 @@ def _basis(section: BasisSection) -> Basis:
     )
 
 
-def _tiers(section: TiersSection) -> Tiers:
-    levels = tuple(_level(name, one, section.by) for name, one in section.levels.items())
+def _tiers(section: TiersSection, rewards: Container[str]) -> Tiers:
+    levels = tuple(
+        replace(
+            _level(name, one, section.by),
+            points=_points(one.give or ()),
+            rewards=_named(one.give or (), rewards),
+        )
+        for name, one in section.levels.items()
+    )
     year = Span(months=12)
     at_end = section.at_end
     return Tiers(
@@ -259,6 +266,7 @@ def _tiers(section: TiersSection) -> Tiers:
         warn_days=tuple(sorted(at_end.warn, reverse=True)),
         refund=section.refund,
         on_change=section.on_change,
+        give_when=frozenset(section.give_when),
     )
 
 

@@ -95,7 +95,9 @@ def _distinct_names(document: Document) -> Findings:
             )
     taken: dict[str, str] = {}
     boosts = document.boosts.model_extra or {}
+    levels = document.tiers.levels if document.tiers else {}
     for section, members in (
+        ("tiers", [name for name, level in levels.items() if level.give]),
         ("earn", document.earn),
         ("boosts", boosts),
         ("gifts", document.gifts),
@@ -254,6 +256,21 @@ def _level_badge(name: str, level: LevelSection, names: Names, *, first: bool) -
         yield Finding(path, f"there is no badge {level.badge!r}", remedy)
 
 
+def _level_gives(name: str, level: LevelSection, names: Names, *, first: bool) -> Findings:
+    path: Path = ("tiers", "levels", name, "give")
+    if first:
+        why = "nobody rises to the first level"
+        yield from misplaced(("tiers", "levels", name), ("give",), level, why)
+        return
+    yield from presents(path, level.give or (), names)
+    for index, one in enumerate(level.give or ()):
+        if isinstance(one, Points) and one.currency in names.qualifying:
+            remedy = "Name a currency that can be spent"
+            yield Finding((*path, index), "it would hold the level up by itself", remedy)
+        elif isinstance(one, str) and one in names.badges:
+            yield Finding((*path, index), "a level has a key for it", f"Write badge: {one}")
+
+
 def _levels(document: Document, tiers: TiersSection, names: Names) -> Findings:
     below: int | None = None
     for place, (name, level) in enumerate(tiers.levels.items()):
@@ -276,6 +293,7 @@ def _levels(document: Document, tiers: TiersSection, names: Names) -> Findings:
             below = minor(level.from_)
         below = 0 if below is None else below
         yield from _level_badge(name, level, names, first=not place)
+        yield from _level_gives(name, level, names, first=not place)
         yield from _conditions(path, level)
     if not tiers.levels:
         yield Finding(

@@ -17,6 +17,7 @@ from services.loyalty.domain import (
     guests,
     holds,
     idle,
+    level_gifts,
     longevity,
     membership,
     openings,
@@ -137,7 +138,17 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         return _refused(program, account, activity, facts, refusal)
     except Park as park:
         return _parked(program, account, activity, facts, park)
-    if facts.code and not draft.code and draft.status in ("active", "suspended"):
+    _follow(draft)
+    _tidy(draft, account)
+    return draft.finish("accepted")
+
+
+def _follow(draft: Draft) -> None:
+    """What follows from a decision as a whole, whatever it was about."""
+    program = draft.program
+    if draft.risen or draft.tier_undone:
+        level_gifts.follow(draft)
+    if draft.facts.code and not draft.code and draft.status in ("active", "suspended"):
         referrals.take_code(draft)
     if program.keeps_returnable and draft.receipts:
         returning.follow(draft)
@@ -146,8 +157,6 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         membership.forfeit(draft)
     if program.idle:
         idle.follow(draft)
-    _tidy(draft, account)
-    return draft.finish("accepted")
 
 
 def _check_blocks(account: Account, kind: str) -> None:
@@ -231,6 +240,8 @@ def _tidy(draft: Draft, account: Account) -> None:
         tiers.close_windows(draft)
     if draft.cards:
         stamps.settle(draft)
+    if draft.affairs.level_gifts:
+        level_gifts.forget(draft)
     forgotten = draft.effective_at - SEGMENTS_KEPT
     if draft.segments and any(held.ends_at <= forgotten for held in draft.segments):
         draft.segments = [held for held in draft.segments if held.ends_at > forgotten]

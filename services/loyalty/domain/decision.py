@@ -92,6 +92,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         voucher: the voucher that the activity, or its redemption, names, if there is one.
         codes: digests of voucher codes that were drawn for this decision. The codes themselves are
             bearer secrets and are never journaled.
+        vouchers: those still open, by id, that were given for what the activity may take back.
     """
 
     receipt: Receipt | None = None
@@ -110,6 +111,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     redemption: Redemption | None = None
     voucher: Voucher | None = None
     codes: list[str] = []
+    vouchers: dict[str, Voucher] = {}
 
 
 NO_FACTS = Facts()

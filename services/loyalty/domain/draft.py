@@ -31,7 +31,9 @@ class Draft:
     """The mutable working copy of one decision.
 
     ``day`` is the civil date on which the activity occurred, ``today`` the one on which it takes
-    effect, and ``month`` the latter's month: that of issue of what is posted now.
+    effect, and ``month`` the latter's month: that of issue of what is posted now. ``risen``
+    says, by each level that the member rose to, how, and until when it is kept; ``tier_undone``
+    that what came back undid a level.
     """
 
     __slots__ = (
@@ -72,6 +74,7 @@ class Draft:
         "redemptions",
         "referral",
         "rewards",
+        "risen",
         "segments",
         "seq",
         "standing",
@@ -79,6 +82,7 @@ class Draft:
         "stuck_from",
         "taken",
         "ticked",
+        "tier_undone",
         "today",
         "trace",
         "tz",
@@ -149,6 +153,8 @@ class Draft:
         self.vouchers: dict[str, Voucher] = {}
         self.redemptions: dict[str, Redemption] = {}
         self.codes_taken = 0
+        self.risen: dict[str, tuple[str, Instant]] = _NOT_RISEN
+        self.tier_undone = False
 
     # Points -----------------------------------------------------------------------------------
 
@@ -463,6 +469,7 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
 
 
 _NO_GRANTS: dict[str, int] = {}
+_NOT_RISEN: dict[str, tuple[str, Instant]] = {}
 _NOTHING = [0, 0]
 
 

@@ -10,7 +10,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import Gift
 from services.loyalty.domain.refusal import Refusal
-from services.loyalty.domain.vouchers import issue
+from services.loyalty.domain.vouchers import give, issue
 
 
 def give_rewards(draft: Draft, gift: Gift) -> list[str]:
@@ -18,12 +18,10 @@ def give_rewards(draft: Draft, gift: Gift) -> list[str]:
     answers what was issued.
     """
     until = _window(draft, gift)
-    rewards = [reward for reward in gift.rewards if take_stock(draft, reward, by=gift.id)]
-    for reward in rewards:
-        issue(draft, reward, how="gift", by=gift.id, occasion=gift.occasion, until=until)
+    given = give(draft, gift.rewards, how="gift", by=gift.id, occasion=gift.occasion, until=until)
     if gift.choose:
         _offer(draft, gift, until)
-    return rewards
+    return [one.reward for one in given]
 
 
 def _offer(draft: Draft, gift: Gift, until: Instant) -> None:

@@ -113,7 +113,7 @@ def _end(draft: Draft, status: str) -> None:
     draft.affairs = with_affairs(draft.affairs, forfeits_at=forfeits_at)
     if status == "erased":
         draft.gifts, draft.zone = {}, ""
-        draft.affairs = with_affairs(draft.affairs, blocked={})
+        draft.affairs = with_affairs(draft.affairs, blocked={}, level_gifts=[])
 
 
 def keep_no_longer(draft: Draft) -> None:

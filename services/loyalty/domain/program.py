@@ -95,7 +95,7 @@ class Currency:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A tier level: its name, what reaches it, and its benefits.
+    """A tier level: its name, what reaches it, its benefits, and what rising to it gives.
 
     ``threshold`` is the window balance of the tiers' own currency from which it is reached.
     ``needs`` holds what is needed of each currency, where that is more or other than the threshold:
@@ -108,6 +108,8 @@ class Level:
     badge: str = ""
     needs: tuple[tuple[str, int], ...] = ()
     how: str = "all"
+    points: Mapping[str, int] = field(default_factory=dict)
+    rewards: tuple[str, ...] = ()
 
     def allows(self, counted: Mapping[str, int]) -> bool:
         """Whether what a window counts, by currency, reaches the level."""
@@ -135,6 +137,8 @@ class Tiers:
         refund: ``undo_what_it_bought`` or ``at_end``.
         on_change: what members get at the instant from which a version holds that changes the
             tiers: ``keep_until_review``, ``rise_at_once`` or ``judge_at_once``.
+        give_when: the ways of rising that give what a level gives: ``reached``, ``rules_changed``
+            or ``manual``.
     """
 
     currency: str
@@ -147,6 +151,7 @@ class Tiers:
     warn_days: tuple[int, ...] = ()
     refund: str = "undo_what_it_bought"
     on_change: str = "keep_until_review"
+    give_when: frozenset[str] = frozenset({"reached"})
     currencies: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -577,8 +582,9 @@ class Program:
     when the member is not active.
     ``counters`` are the shared counters with their caps; ``budgeted`` has the rule of each budget,
     ``counters_by_event`` what an event may take from, and ``gift_stock`` the stock of rewards that
-    occasions give. ``rejudges`` says that standings are looked at anew when it
-    begins to hold, because it changes the tiers of the version before.
+    occasions give; ``level_stock`` that of those which levels give, by level. ``rejudges`` says
+    that standings are looked at anew when it begins to hold, because it changes the tiers of the
+    version before.
     ``claim_within`` is how long a guest's purchase may be claimed.
     ``restored_for`` is how long points live whose lot had expired when their redemption was
     cancelled.
@@ -636,6 +642,7 @@ class Program:
     budgeted: Mapping[str, Rule] = field(init=False)
     counters_by_event: Mapping[str, tuple[str, ...]] = field(init=False)
     gift_stock: tuple[str, ...] = field(init=False)
+    level_stock: Mapping[str, tuple[str, ...]] = field(init=False)
     keeps_returnable: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -668,6 +675,12 @@ class Program:
         object.__setattr__(
             self, "gift_stock", tuple(each.stock_key for each in stocked if each.id in given)
         )
+        by_level = {
+            level.name: tuple(each.stock_key for each in stocked if each.id in level.rewards)
+            for level in (self.tiers.levels if self.tiers else ())
+        }
+        level_stock = {name: keys for name, keys in by_level.items() if keys}
+        object.__setattr__(self, "level_stock", level_stock)
         leaves_out = (
             any(rule.holdout for rule in self.rules)
             or any(boost.holdout for boost in self.boosts.boosts)

@@ -44,8 +44,9 @@ NotFired: TypeAlias = Literal[
     "member_too_short",
     "given_recently",
     "birthday_set_recently",
+    "other_way_of_rising",
 ]
-"""Why a rule, boost, card, gift or referral gave nothing; empty where it did."""
+"""Why a rule, boost, card, gift, level or referral gave nothing; empty where it did."""
 
 Refused: TypeAlias = Literal[
     # whatever the account's status
@@ -175,5 +176,6 @@ Reversal: TypeAlias = Literal[
     "not_delivered",
     "referral_cancelled",
     "stamp_returned",
+    "tier_undone",
 ]
 """Why what an order had earned is taken back."""

@@ -24,6 +24,14 @@ class ReceiptLine(msgspec.Struct, frozen=True, gc=False, array_like=True):
     returned_amount: int = 0
 
 
+class Given(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A reward that was given, its voucher if it has one, and the stock that it was taken from."""
+
+    reward: str
+    voucher: str = ""
+    stock: str = ""
+
+
 class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one rule posted for the order in one currency.
 

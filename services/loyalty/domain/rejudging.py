@@ -21,9 +21,17 @@ def rejudges(before: Program, after: Program) -> bool:
     if new is None:
         return False
     longer = _months(after) > _months(before)
-    plain = before.tiers and replace(before.tiers, on_change=new.on_change)
-    changed = plain != new or longer or _months(after) < _months(before)
+    differs = before.tiers is None or _rules(before.tiers) != _rules(new)
+    changed = differs or _months(after) != _months(before)
     return longer or (changed and new.on_change != "keep_until_review")
+
+
+def _rules(tiers: Tiers) -> Tiers:
+    """The tiers without what changes nobody's level: what levels bring and give."""
+    levels = tuple(
+        replace(level, benefits={}, badge="", points={}, rewards=()) for level in tiers.levels
+    )
+    return replace(tiers, levels=levels, on_change="", give_when=frozenset())
 
 
 def _months(program: Program) -> int:

@@ -251,6 +251,11 @@ class LevelSection(NamedSection):
         alias="any",
     )
     badge: Id | None = _key("A badge that rising to it gives.", "golden")
+    give: OneOrMore[Present] | None = _key(
+        "What rising to it gives, once in a tier period: points that can be spent, and rewards by "
+        "name. A refund that undoes the rise takes back what is unused of it.",
+        ["500 points", "gold-hamper"],
+    )
     benefits: dict[Id, Quota] = _key(
         "What members of the level may have, and how often.",
         {"priority-shipping": "unlimited", "free-upgrade": "2 per year"},
@@ -303,6 +308,12 @@ class TiersSection(Section):
         " with a standing: nothing until it is reviewed or more is earned; lift at once who has "
         "enough by the new rules; or also take at once what the new rules do not allow.",
         default="keep_until_review",
+    )
+    give_when: OneOrMore[Literal["reached", "rules_changed", "manual"]] = _key(
+        "Which ways of rising give what a level gives: by what was earned, by a version that "
+        "changes the tiers, or by hand.",
+        ["reached", "manual"],
+        default="reached",
     )
     refund: Literal["undo_what_it_bought", "at_end"] = _key(
         "What a refund does to the level that its own points reached: undo it at once, "

@@ -14,9 +14,8 @@ from typing import Any
 
 from services.loyalty.domain import badges, refunds, tiers
 from services.loyalty.domain.account import Account, Card, FullCard, Stamp, StampSource
-from services.loyalty.domain.accrual import accrue, announce_accrual
+from services.loyalty.domain.accrual import accrue_whole, announce_accrual
 from services.loyalty.domain.calendar import NEVER, Instant
-from services.loyalty.domain.counters import take_stock
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import limit_key, look
 from services.loyalty.domain.occasion import Occasion
@@ -30,7 +29,7 @@ from services.loyalty.domain.periods import (
 from services.loyalty.domain.program import Stamps
 from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import Posting, Receipt
-from services.loyalty.domain.vouchers import issue
+from services.loyalty.domain.vouchers import give
 
 _NEW = Card()
 
@@ -249,14 +248,16 @@ def _fill(draft: Draft, terms: Stamps, stamps: list[Stamp]) -> None:
     if counter:
         past = draft.day != draft.today and ended_before(counter.rpartition("/")[2], draft.today)
         draft.count(counter, 1, 0, past=past)
-    postings = [_post(draft, terms, *given) for given in terms.points.items()]
+    postings = [
+        accrue_whole(draft, currency, points, cause=terms.id)
+        for currency, points in terms.points.items()
+    ]
     announce_accrual(draft, "stamps", postings)
     for posting in postings:
         if posting.window:
             tiers.judge(draft, posting.currency, credited=posting.points, window=posting.window)
-    rewards = [reward for reward in terms.rewards if take_stock(draft, reward, by=terms.id)]
-    for reward in rewards:
-        issue(draft, reward, how="gift", by=terms.id, occasion="stamps")
+    given = give(draft, terms.rewards, how="gift", by=terms.id, occasion="stamps")
+    rewards = [one.reward for one in given]
     for badge in terms.badges:
         badges.award(draft, badge, by=terms.id)
     final_at = after_span(draft.effective_at, draft.program.returns, draft.tz)
@@ -265,13 +266,6 @@ def _fill(draft: Draft, terms: Stamps, stamps: list[Stamp]) -> None:
     last = stamps[-1].slot if terms.every else ""
     _keep(draft, terms, card, [*card.full, full], stamps=left, filled=card.filled + 1, last=last)
     draft.announce("loyalty.stamp.filled.v1", {"card": terms.id, "times": card.filled + 1})
-
-
-def _post(draft: Draft, terms: Stamps, currency: str, points: int) -> Posting:
-    lots, window = accrue(draft, currency, points, cause=terms.id)
-    return Posting(
-        terms.id, currency, points, lots, [points], [0], "revoke", window=window, prorates=False
-    )
 
 
 # What comes back ------------------------------------------------------------------------------

@@ -165,8 +165,10 @@ def stand(
     draft.standing = Standing(level, since, live)
     if level != was.level:
         up = _rank(tiers, level) > _rank(tiers, was.level)
-        if up and (badge := level_of(tiers, level).badge):
-            badges.award(draft, badge, by=level)
+        if up:
+            _rise(draft, tiers, was, reason)
+        elif reason == "refunded":
+            draft.tier_undone = True
         draft.announce(
             "loyalty.tier.changed.v1",
             {"from": was.level, "to": level, "direction": "up" if up else "down", "reason": reason}
@@ -176,6 +178,23 @@ def stand(
         draft.announce(
             "loyalty.tier.kept.v1", {"level": level, "reason": reason} | _kept_to(draft.standing)
         )
+
+
+def _rise(draft: Draft, tiers: Tiers, was: Standing, how: str) -> None:
+    """Notes the levels above the one before that are reached, those on the way too: it is the same
+    whether a member climbs to the top in one step or in several.
+    """
+    held = _rank(tiers, was.level)
+    for level in tiers.levels[1:]:
+        ends = [
+            reach.until
+            for reach in draft.standing.reaches
+            if reach.level == level.name and reach not in was.reaches
+        ]
+        if ends and _rank(tiers, level.name) > held:
+            draft.risen = {**draft.risen, level.name: (how, max(ends))}
+            if level.badge:
+                badges.award(draft, level.badge, by=level.name)
 
 
 def _kept_to(standing: Standing) -> dict[str, str]:

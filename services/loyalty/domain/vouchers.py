@@ -6,6 +6,7 @@ and campaigns all call it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,14 +14,61 @@ import msgspec
 from services.loyalty.domain.account import OpenVoucher
 from services.loyalty.domain.activity import VoucherUsed, VoucherVoided
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
+from services.loyalty.domain.counters import take_stock
 from services.loyalty.domain.decision import IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.program import VoucherTerms
 from services.loyalty.domain.reasons import Refused
+from services.loyalty.domain.receipt import Given
 from services.loyalty.domain.refusal import CodeNeeded, Refusal
 from services.loyalty.domain.voucher import EXPIRED, OPEN, USED, VOIDED, Voucher
+
+
+def give(
+    draft: Draft,
+    rewards: Iterable[str],
+    *,
+    how: str,
+    by: str,
+    occasion: str = "",
+    until: Instant = NEVER,
+) -> list[Given]:
+    """Issues what there is of some rewards for which nothing is paid, and answers what that was."""
+    left = [reward for reward in rewards if take_stock(draft, reward, by=by)]
+    return [
+        Given(
+            reward,
+            issue(draft, reward, how=how, by=by, occasion=occasion, until=until),
+            _stock(draft, reward),
+        )
+        for reward in left
+    ]
+
+
+def _stock(draft: Draft, reward: str) -> str:
+    """The counter of the stock from which a reward was taken, empty where it has no end."""
+    terms = draft.program.rewards.get(reward)
+    return "" if terms is None or terms.stock is None else terms.stock_key
+
+
+def take_back(draft: Draft, given: Iterable[Given], reason: str) -> tuple[list[Given], list[Given]]:
+    """Withdraws those vouchers of what was given that nobody has used, and puts the pieces back
+    into stock; answers what was withdrawn and what the member keeps.
+    """
+    still_open = {held.id for held in draft.open_vouchers}
+    withdrawn: list[Given] = []
+    kept: list[Given] = []
+    for one in given:
+        if one.voucher not in still_open:
+            kept.append(one)
+            continue
+        withdraw(draft, draft.facts.vouchers[one.voucher], reason)
+        if one.stock:
+            draft.grant(one.stock, -1)
+        withdrawn.append(one)
+    return withdrawn, kept
 
 
 def issue(

@@ -61,7 +61,12 @@ earn:
     give: {points: 300}
     friend: {points: 200}
 """
-DOCUMENT = _SHOP.read_text("utf-8").replace("\nearn:\n", _MORE)
+DOCUMENT = (
+    _SHOP.read_text("utf-8")
+    .replace("\nearn:\n", _MORE)
+    .replace("silver: {", "silver: {give: [five-off, birthday-treat], ")
+    .replace("gold: {", "gold: {give: 50 points, ")
+)
 LATE = "undoes-late"
 UNDONE_LATE: dict[int, AnyBody] = {
     0: Enrolled(),

@@ -51,6 +51,16 @@ rewards:
   tea: {{cost: 500 points, segment: [vip], valid: 2011-03-01/2011-03-31}}
   card: {{gift_only: true, stock: 5}}
 """
+RISING = """
+program: test-rewards
+holds_from: "2011-01-01T00:00"
+timezone: Europe/London
+currencies: {points: {}, orders: {qualifies: true, measures: orders, window: calendar_year}}
+tiers:
+  by: orders
+  levels: {all: {from: 0}, ten: {from: 10, give: [lamp, 5 points]}}
+rewards: {lamp: {gift_only: true, stock: 3, voucher: {item: lamp}}}
+"""
 
 
 async def publish(client: httpx.AsyncClient, **terms: Any) -> httpx.Response:
@@ -136,6 +146,44 @@ async def test_holds_race_for_the_only_one_and_a_voided_hold_gives_it_back(
     async with pool.acquire() as connection:
         counters = [tuple(row) for row in await connection.fetch("SELECT * FROM counter")]
     assert counters == [("stock:mug", 1, 1)]
+    await prove(pool, database)
+
+
+async def test_of_what_a_level_gives_there_is_no_more_than_the_stock_whoever_rises_at_once(
+    unpublished: httpx.AsyncClient, clock: FixedClock, pool: asyncpg.Pool, database: Database
+) -> None:
+    yaml = {"Content-Type": "application/yaml"}
+    made = await unpublished.post("/v1/program/versions", content=RISING, headers=yaml)
+    assert made.status_code == 201, made.text
+    clock.at = START + 10 * DAY
+    members = [str(number) for number in range(8)]
+    await enrol(unpublished, clock, members)
+    programs = Programs()
+
+    async def works(few: list[str]) -> None:
+        async with pool.acquire() as connection:
+            for number in range(10):
+                messages = [
+                    incoming(
+                        each,
+                        Purchased(f"{each}-{number}", "GBP", [Line(1, "A", 1, 10_00)]),
+                        f"{each}-{number}",
+                        clock,
+                    )
+                    for each in few
+                ]
+                await record_batch(PgSession(connection), programs, clock, messages)
+
+    await asyncio.gather(*(works(members[start : start + 2]) for start in (0, 2, 4, 6)))
+    async with pool.acquire() as connection:
+        held = [row[0] for row in await connection.fetch("SELECT member_id FROM voucher")]
+        assert len(held) == len(set(held)) == 3
+        back = [incoming(held[0], Cancelled(f"{held[0]}-0"), "back", clock)]
+        await record_batch(PgSession(connection), programs, clock, back)
+        states = await connection.fetch("SELECT state FROM voucher WHERE member_id = $1", held[0])
+        assert [row[0] for row in states] == ["voided"]
+        [used] = await connection.fetch("SELECT used FROM counter WHERE id = 'stock:lamp'")
+        assert used[0] == 2
     await prove(pool, database)
 
 

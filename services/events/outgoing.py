@@ -84,6 +84,16 @@ WORTH: Schema = {
     },
 }
 VOUCHER = _text("The voucher's id among the member's. Its code is never published.")
+VOUCHERS_VOIDED = {
+    "type": "array",
+    "items": VOUCHER,
+    "description": "Vouchers that nobody had used.",
+}
+REWARDS_KEPT = {
+    "type": "array",
+    "items": REWARD,
+    "description": "Rewards that the member keeps: used, expired, or without a voucher.",
+}
 CARRIED_WORTH = _text("What it is worth: an amount and its currency.", examples=["5.00 GBP"])
 
 
@@ -401,16 +411,8 @@ PUBLISHED: dict[str, Published] = {
                 "description": "Points taken back, by currency.",
                 "additionalProperties": POINTS,
             },
-            "vouchers_voided": {
-                "type": "array",
-                "items": VOUCHER,
-                "description": "Vouchers that nobody had used.",
-            },
-            "rewards_kept": {
-                "type": "array",
-                "items": REWARD,
-                "description": "Rewards that the member keeps: used, or without a voucher.",
-            },
+            "vouchers_voided": VOUCHERS_VOIDED,
+            "rewards_kept": REWARDS_KEPT,
         },
         {
             "level": "gold",
@@ -448,7 +450,10 @@ PUBLISHED: dict[str, Published] = {
         "A member got a reward, redeemed or as a gift.",
         {
             "reward": REWARD,
-            "by": _text("`redemption`, `gift` where it was chosen, `tier`, or the occasion."),
+            "by": _text(
+                "`redemption`, `gift` where it was chosen, `tier`, `rule`, or the occasion."
+            ),
+            "rule": _text("The earning rule that gave it, where it was one."),
             "tier": _text("The level that gave it, where it was one."),
             "redemption": _text("The redemption, where it was one."),
             "gift": _text("The gift of the programme, where it was one."),
@@ -462,7 +467,22 @@ PUBLISHED: dict[str, Published] = {
             "voucher": "v12-0",
             "expires_at": "2011-05-03T23:00:00Z",
         },
-        optional=frozenset({"redemption", "gift", "tier", "voucher", "expires_at"}),
+        optional=frozenset({"redemption", "gift", "tier", "rule", "voucher", "expires_at"}),
+    ),
+    "loyalty.reward.returned.v1": Published(
+        "A return left too little of an order for what a rule had given: what is unused is void.",
+        {
+            "rule": RULE,
+            "order": ORDER,
+            "vouchers_voided": VOUCHERS_VOIDED,
+            "rewards_kept": REWARDS_KEPT,
+        },
+        {
+            "rule": "big-basket",
+            "order": "536365",
+            "vouchers_voided": ["v12-0"],
+            "rewards_kept": [],
+        },
     ),
     "loyalty.voucher.used.v1": _voucher(
         "A voucher was used.", {"order": "536412"}, order=_text("The order on which it was used.")

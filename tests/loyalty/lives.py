@@ -106,6 +106,15 @@ _RULES = (
         valid_until=START + 80 * DAY,
     ),
     rule(
+        "thanks",
+        give={"points": 3},
+        rewards=("pin", "cup"),
+        min_spend={"GBP": 300_00},
+        limit=Limit("month", times=2),
+        on_refund="revoke",
+    ),
+    rule("token", give={}, rewards=("pin",), min_spend={"GBP": 60_00}, group="offers"),
+    rule(
         "quick",
         give={"points": rate(1, 900)},
         budget=Budget("points", 400, partial=False),

@@ -24,6 +24,7 @@ from services.loyalty.domain import (
     referrals,
     refunds,
     rejudging,
+    rule_rewards,
     stamps,
     tier_periods,
 )
@@ -376,6 +377,9 @@ class Batch:
                 keys += refunds.keys_of(level_gifts.postings_of(account))
                 given = level_gifts.vouchers_of(account)
                 vouchers = {each: self._reads.vouchers[member, each] for each in given}
+            if receipt.given and level_gifts.may_undo(body):
+                for each in rule_rewards.vouchers_of(receipt, account):
+                    vouchers[each] = self._reads.vouchers[member, each]
             lots = self._lots(member, account, keys)
         for key in history_keys(program, account, body, receipt, occurred_at):
             value = self._reads.history.get((member, key))
@@ -625,7 +629,8 @@ def history_keys(
     """
     keys: list[str] = []
     if receipt is not None and not isinstance(body, Purchased):
-        keys += [key for key in stamps.counters_of(account) if key not in account.counters]
+        used = [*stamps.counters_of(account), *rule_rewards.counters_of(receipt)]
+        keys += [key for key in used if key not in account.counters]
         for posting in (*receipt.postings, *stamps.postings_of(account)):
             keys += [
                 key

@@ -35,7 +35,14 @@ from services.loyalty.application.store import (
     Session,
     Write,
 )
-from services.loyalty.domain import counters, level_gifts, refunds, rejudging, stamps
+from services.loyalty.domain import (
+    counters,
+    level_gifts,
+    refunds,
+    rejudging,
+    rule_rewards,
+    stamps,
+)
 from services.loyalty.domain.activity import (
     AnyBody,
     GiftClaimed,
@@ -434,8 +441,13 @@ def _given(
     bodies += [(member, body) for (member, _), (body, _) in reads.parked.items()]
     for member, body in bodies:
         account = accounts[member].account
-        if account.affairs.level_gifts and level_gifts.may_undo(body):
-            for voucher in level_gifts.vouchers_of(account):
+        if not account.vouchers or not level_gifts.may_undo(body):
+            continue
+        for voucher in level_gifts.vouchers_of(account):
+            yield member, voucher
+        receipt = reads.receipts.get((member, order_of(body)))
+        if receipt is not None and receipt.given:
+            for voucher in rule_rewards.vouchers_of(receipt, account):
                 yield member, voucher
 
 

@@ -321,6 +321,7 @@ def _rule(name: str, section: EarnSection, zone: ZoneInfo) -> Rule:
         local=_local_days(section),
         funding=section.funding or ("purchase" if section.event == "purchase" else "gratuitous"),
         budget=budget,
+        rewards=tuple(section.reward or ()),
     )
 
 

@@ -90,17 +90,22 @@ def is_budget(key: str) -> bool:
     return key.startswith(BUDGET)
 
 
+def in_stock(draft: Draft, reward: str) -> bool:
+    """Whether there is a piece left of a reward."""
+    terms = draft.program.rewards.get(reward)
+    return terms is None or terms.stock is None or draft.allowance(terms.stock_key) > 0
+
+
 def take_stock(draft: Draft, reward: str, *, by: str) -> bool:
     """Takes a piece of a reward that the member is given by a gift or card; False where none is
     left, which the trace says.
     """
-    terms = draft.program.rewards.get(reward)
-    if terms is None or terms.stock is None:
-        return True
-    if not draft.allowance(terms.stock_key):
+    if not in_stock(draft, reward):
         draft.trace.setdefault("sold_out", []).append((by, reward))
         return False
-    draft.grant(terms.stock_key, 1)
+    terms = draft.program.rewards.get(reward)
+    if terms is not None and terms.stock is not None:
+        draft.grant(terms.stock_key, 1)
     return True
 
 

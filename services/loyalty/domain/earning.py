@@ -13,9 +13,10 @@ from datetime import date
 from math import lcm
 from typing import Any
 
-from services.loyalty.domain import badges, conditions, holdout, tier_periods, tiers
+from services.loyalty.domain import badges, conditions, holdout, rule_rewards, tier_periods, tiers
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
+from services.loyalty.domain.counters import in_stock
 from services.loyalty.domain.groups import contested
 from services.loyalty.domain.occasion import Occasion, unmet
 from services.loyalty.domain.periods import ended_before, period_key
@@ -90,14 +91,21 @@ def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
             if not points:
                 continue
             if bounds.counter:
-                use = (bounds.counter, 0 if gave else 1, points if limits else 0)
+                times = 0 if gave or rule.rewards else 1
+                use = (bounds.counter, times, points if limits else 0)
                 taken.append(use)
                 _count(occasion, *use)
                 bounds.points -= use[2]
             gave = True
             postings.append(_post(occasion, rule, give, points, weights, eligible, taken, steps))
-        if rule.badge and (gave or not rule.gives):
+        if not gave and rule.gives:
+            continue
+        if rule.badge:
             badges.award(draft, rule.badge, by=rule.id)
+        if rule.rewards and not occasion.amends:
+            given = rule_rewards.give(occasion, rule, eligible, bounds.counter)
+            if not given and not gave:
+                missed.append((rule.id, "sold_out"))
     return postings
 
 
@@ -135,7 +143,8 @@ def _would_give(occasion: Occasion, rule: Rule) -> dict[str, int] | None:
             points = bounds.budget
         if points:
             gives[give.currency] = points
-    return gives if gives or rule.badge else None
+    brings = rule.badge or any(in_stock(occasion.draft, reward) for reward in rule.rewards)
+    return gives if gives or brings else None
 
 
 class _Bounds:

@@ -79,6 +79,8 @@ def _rule(path: Path, rule: EarnSection, names: Names) -> Findings:
         yield from check_pending((*path, "pending"), rule.pending)
     yield from _gives((*path, "give"), rule, names)
     yield from _badge((*path, "badge"), rule, names)
+    yield from dangling((*path, "reward"), rule.reward, names.rewards, "reward")
+    yield from repeated((*path, "reward"), rule.reward)
     yield from _limit((*path, "limit"), rule, names)
     yield from _budget(path, rule)
 
@@ -87,7 +89,8 @@ def _referral(path: Path, rule: EarnSection, names: Names) -> Findings:
     why = "a referral gives whole numbers, for as long as the purchase is kept"
     yield from misplaced(path, ("per", "round", "on_refund"), rule, why)
     yield from misplaced(path, ("group",), rule, "a referral stands by itself")
-    yield from misplaced(path, ("badge",), rule, "a referral has two members to give it to")
+    why = "a referral has two members to give it to"
+    yield from misplaced(path, ("badge", "reward"), rule, why)
     yield from unknown_currencies((*path, "friend"), rule.friend, names)
     if rule.pending and rule.pending.until:
         reason = "it would not end where nothing is delivered"
@@ -102,7 +105,7 @@ def _badge(path: Path, rule: EarnSection, names: Names) -> Findings:
 
 
 def _gives(path: Path, rule: EarnSection, names: Names) -> Findings:
-    if not rule.give and not rule.badge and not rule.friend:
+    if not (rule.give or rule.badge or rule.reward or rule.friend):
         yield Finding(path, "it gives nothing", "Name a currency, as in give: {points: 100}")
     yield from unknown_currencies(path, rule.give, names)
     for currency, given in rule.give.items():

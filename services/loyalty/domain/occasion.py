@@ -13,7 +13,9 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.holdout import leaves_out
 from services.loyalty.domain.program import Boost, Filter, Rule
 from services.loyalty.domain.reasons import NotFired
-from services.loyalty.domain.receipt import ReceiptLine
+from services.loyalty.domain.receipt import ReceiptLine, RuleReward
+
+_NOTHING_GIVEN: list[RuleReward] = []
 
 
 class Occasion:
@@ -27,6 +29,7 @@ class Occasion:
         "channel",
         "currency",
         "draft",
+        "given",
         "level",
         "lines",
         "matched_boosts",
@@ -72,6 +75,7 @@ class Occasion:
         self.about = about
         self.posted = posted or {}  # points by currency that the order has already, for its caps
         self.amends = amends  # of which channel, store and payment are not told
+        self.given: list[RuleReward] = _NOTHING_GIVEN  # what rules gave beside points
         then = draft.facts.level_then
         self.level = draft.standing.level if then is None else then
         self.spends = [line.spend for line in receipt_lines]

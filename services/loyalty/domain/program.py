@@ -320,6 +320,7 @@ class Rule:
         local: takes the place of validity and days where these go by the member's own calendar.
         funding: who pays for its points: ``purchase``, ``gratuitous`` or ``third_party``.
         budget: for all members together, or None; its currency is the first that the rule gives.
+        rewards: given beside points, or alone.
     """
 
     id: str
@@ -345,6 +346,7 @@ class Rule:
     local: LocalDays | None = None
     funding: str = "purchase"
     budget: Budget | None = None
+    rewards: tuple[str, ...] = ()
 
     @property
     def budget_key(self) -> str:
@@ -662,6 +664,10 @@ class Program:
             event: tuple(rule.budget_key for rule in rules if rule.budget)
             for event, rules in self.rules_by_event.items()
         }
+        for event, rules in self.rules_by_event.items():
+            given_by = {reward for rule in rules for reward in rule.rewards}
+            keys = tuple(each.stock_key for each in stocked if each.id in given_by)
+            by_event[event] = (*by_event[event], *keys)
         if friends:
             by_event["referral.qualified"] = tuple(rule.budget_key for rule in friends)
         for card in self.stamps:

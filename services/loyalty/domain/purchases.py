@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
-from services.loyalty.domain import lots, referrals, refunds, stamps
+from services.loyalty.domain import lots, referrals, refunds, rule_rewards, stamps
 from services.loyalty.domain.activity import (
     Amended,
     Cancelled,
@@ -62,6 +62,7 @@ def purchase(draft: Draft, body: Purchased) -> None:
         draft.seq,
         lines,
         postings,
+        given=occasion.given,
     )
 
 
@@ -118,6 +119,8 @@ def cancellation(draft: Draft, body: Cancelled) -> None:
 
 def _follow(draft: Draft, order: str) -> None:
     """Lets what hangs on an order beside its points follow what is kept of it."""
+    if draft.receipts[order].given:
+        draft.receipts[order] = rule_rewards.take_back(draft, draft.receipts[order])
     if draft.cards:
         stamps.take_back(draft, draft.receipts[order])
     if draft.referral is not None:

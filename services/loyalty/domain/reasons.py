@@ -45,6 +45,7 @@ NotFired: TypeAlias = Literal[
     "given_recently",
     "birthday_set_recently",
     "other_way_of_rising",
+    "sold_out",
 ]
 """Why a rule, boost, card, gift, level or referral gave nothing; empty where it did."""
 

@@ -70,13 +70,26 @@ class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     steps: int = 0
 
 
+class RuleReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Rewards that a rule gave for the order: kept while at least ``least`` is kept of its
+    ``lines`` (indexes; none for all), 0 for anything at all. ``counter`` is that of the rule's
+    limit, empty for none.
+    """
+
+    rule: str
+    rewards: list[Given]
+    least: int = 0
+    lines: list[int] = []
+    counter: str = ""
+
+
 class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The receipt of one order of one member; kept for ever.
 
     ``returned_unlined`` is the money given back without naming a line; ``version`` the programme
     version that judged the purchase; ``seq`` the journal row that made it. ``moved`` says to which
     end it moved the life of currencies that expire by inactivity, and ``withdrawn`` that it no
-    longer does, because all of it came back.
+    longer does, because all of it came back. ``given`` are the rewards that stand on it.
     """
 
     order: str
@@ -91,6 +104,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     cancelled: bool = False
     moved: dict[str, Instant] = {}
     withdrawn: bool = False
+    given: list[RuleReward] = []
 
 
 _encode = msgspec.json.Encoder().encode

@@ -19,7 +19,7 @@ from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.reasons import Reversal
-from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
+from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine, RuleReward
 from services.loyalty.domain.shares import spread
 from services.loyalty.domain.tiers import judge, undo
 
@@ -163,6 +163,11 @@ def _moved(posting: Posting, target: Sequence[int], room: int) -> Posting:
     )
 
 
+def with_given(receipt: Receipt, given: list[RuleReward]) -> Receipt:
+    """The receipt with these rewards of rules standing on it."""
+    return _replace(receipt, given=given)
+
+
 def _replace(
     receipt: Receipt,
     *,
@@ -170,6 +175,7 @@ def _replace(
     postings: list[Posting] | None = None,
     returned_unlined: int | None = None,
     cancelled: bool | None = None,
+    given: list[RuleReward] | None = None,
 ) -> Receipt:
     return Receipt(
         receipt.order,
@@ -184,6 +190,7 @@ def _replace(
         receipt.cancelled if cancelled is None else cancelled,
         receipt.moved,
         receipt.withdrawn,
+        receipt.given if given is None else given,
     )
 
 
@@ -571,6 +578,7 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
         receipt.cancelled,
         receipt.moved,
         receipt.withdrawn,
+        receipt.given,
     )
 
 

@@ -395,6 +395,11 @@ class EarnSection(Choice):
         default={},
     )
     badge: Id | None = _key("A badge that it gives, beside points or alone.", "reviewer")
+    reward: OneOrMore[Id] | None = _key(
+        "Rewards that it gives, beside points or alone, as far as there are any left. Vouchers of "
+        "an order are withdrawn unused when a refund leaves too little of it.",
+        ["five-off"],
+    )
     friend: dict[Id, Positive] = _key(
         "With `referral.qualified`: what the friend gets, where `give` is for the referrer.",
         {"points": "200"},

@@ -304,6 +304,7 @@ PREVIEW: Example = {
         },
     ],
     "joining": [],
+    "rewards": [],
     "trace": {
         "fired": [
             {"rule": "base", "currency": "points", "spend": 2550, "rate": [1, 100], "points": 25},

@@ -85,6 +85,10 @@ class Preview(Shown):
     reason: str | None = Field(description="A stable code; null where it is accepted.")
     earned: list[Gain] = Field(description="What it would earn, rule by rule.")
     joining: list[Gain] = Field(description="What a guest would get for joining.")
+    rewards: list[str] = Field(
+        description="Rewards that it would bring beside points, by their ids.",
+        examples=[["five-off"]],
+    )
     trace: dict[str, Any] = Field(
         description="Which rules fire with what arithmetic, and why the others do not."
     )
@@ -151,6 +155,7 @@ def _shown(found: Previewed, say: Speech) -> Preview:
         reason=decision.reason or None,
         earned=_gains(decision, say),
         joining=_gains(found.joining, say) if found.joining else [],
+        rewards=[one.reward for one in decision.rewards],
         trace=trace,
         names=shown.names_in(trace, say),
         balances=shown.balances(found.program, found.before),

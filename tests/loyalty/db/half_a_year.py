@@ -60,6 +60,7 @@ earn:
     min_spend: 20.00 GBP
     give: {points: 300}
     friend: {points: 200}
+  thanks: {event: purchase, min_spend: 90.00 GBP, reward: [five-off, tea-towel], limit: 1 per month}
 """
 DOCUMENT = (
     _SHOP.read_text("utf-8")

@@ -397,6 +397,7 @@ def _add_books(adds: _Adds) -> None:
             metavar="PUB.pem",
             help="the public key of whoever signed (default: of LOYALTY_CHECKPOINT_KEY_FILE)",
         )
+    _add_explain(adds.group("explain", "say in sentences what happened to a member, and why"))
     _add_finance(adds.group("books", "close periods, report on them and approve what they rest on"))
     adds(
         "recover",
@@ -404,6 +405,50 @@ def _add_books(adds: _Adds) -> None:
         "start a new incarnation after a restore or a lost topic",
         example="loyalty recover        # when serve, work, relay and schedule refuse to start",
     )
+
+
+def _add_explain(adds: _Adds) -> None:
+    member = adds(
+        "member",
+        "commands.explain:member",
+        "tell the story of a member, one activity after the other",
+        example="loyalty explain member 12346 --since 2011-01-18 --language zh-Hans",
+    )
+    order = adds(
+        "order",
+        "commands.explain:order",
+        "tell everything that concerns one order of a member",
+        example="loyalty explain order 12346 541431",
+    )
+    entry = adds(
+        "entry",
+        "commands.explain:entry",
+        "explain one row of a member's journal: rules, arithmetic, cuts, lots, version",
+        example="loyalty explain entry 12346 2      # or one ledger entry of it: … entry 12346 2 0",
+    )
+    activity = adds(
+        "activity",
+        "commands.explain:activity",
+        "explain what became of an event, also one that earned nothing or is a dead letter",
+        example="loyalty explain activity /shop order-1 --member 17850",
+    )
+    for command in (member, order, entry):
+        command.add_argument("member", help="the member's id")
+    member.add_argument("--since", metavar="WHEN", help="from this day of the programme's, or time")
+    member.add_argument("--full", action="store_true", help="with every rule, cut and lot")
+    order.add_argument("order", help="the order's id")
+    entry.add_argument("seq", type=int, help="which row of the journal; the first is 1")
+    entry.add_argument("n", type=int, nargs="?", help="which ledger entry of it; the first is 0")
+    activity.add_argument("source", help="the event's source, as its producer sent it")
+    activity.add_argument("id", help="the event's id")
+    activity.add_argument("--member", help="whose it is (default: look at all, which takes longer)")
+    for command in (member, order, entry, activity):
+        command.add_argument(
+            "--language", default="en", metavar="TAG", help="en or zh-Hans (default: %(default)s)"
+        )
+        command.add_argument(
+            "--json", action="store_true", help="print keys, values and text as one JSON object"
+        )
 
 
 def _add_finance(adds: _Adds) -> None:

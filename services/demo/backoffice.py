@@ -26,7 +26,7 @@ from services.loyalty.domain.calendar import midnight
 
 CHANGES = (
     ("give: {points: 75}", "give: {points: 150}"),
-    ("gold-bonus: {tier: [gold], points: x2}", "gold-bonus: {tier: [gold], points: x1.5}"),
+    ("gold-bonus: {tier: [gold], points: x2,", "gold-bonus: {tier: [gold], points: x1.5,"),
 )
 """What the draft changes: text of the programme, and what stands there instead."""
 

@@ -75,8 +75,7 @@ class Shop:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.fixture
-def shop(loyalty: Loyalty, database: Database, tmp_path: Path) -> Shop:
+def open_shop(loyalty: Loyalty, database: Database) -> Shop:
     """A shop whose programme holds."""
     opened = Shop(loyalty, database)
     document = PROGRAMME.read_text().replace("'", "''")
@@ -86,6 +85,11 @@ def shop(loyalty: Loyalty, database: Database, tmp_path: Path) -> Shop:
         f" published_by) VALUES (1, '2010-12-01', '2010-11-01', '{document}', 'x', 'tests')",
     )
     return opened
+
+
+@pytest.fixture
+def shop(loyalty: Loyalty, database: Database) -> Shop:
+    return open_shop(loyalty, database)
 
 
 def test_a_programme_is_published_listed_and_shown(
@@ -168,7 +172,7 @@ def test_a_dry_run_of_changed_tiers_says_who_would_rise_and_changes_nothing(
     shop.enrols("12346")
     shop.buys("17850", 300)
     draft, who = Path(programme(tmp_path, "2011-02-01T00:00")), tmp_path / "who.csv"
-    draft.write_text(draft.read_text().replace("silver: {from: 500", "silver: {from: 200"))
+    draft.write_text(draft.read_text().replace("from: 500", "from: 200"))
     rejudges = ["program", "rejudge", str(draft)]
     assert shop.types(*rejudges).stdout.endswith("Nobody would rise or fall.\n")
     told = shop.types(*rejudges, "--plan=rise_at_once", "--json", f"--csv={who}")

@@ -6,7 +6,8 @@ the facts as they were read then, and the version that judged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, decode_body
 from services.loyalty.domain.chain import GENESIS, JournalRow
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import NO_FACTS, Facts
+from services.loyalty.domain.decision import NO_FACTS, Decision, Facts
 from services.loyalty.domain.program import Program
 
 _facts = msgspec.json.Decoder(Facts).decode
@@ -25,17 +26,25 @@ _NONE = "{}"
 class Unfoldable(Exception):
     """A journal row from which nothing can be decided any more; the message says why.
 
-    ``write`` holds what was decided up to it.
+    ``write`` holds what was decided up to it, where that was asked for.
     """
 
-    def __init__(self, seq: int, why: str, write: Write) -> None:
+    def __init__(self, seq: int, why: str, write: Write | None = None) -> None:
         super().__init__(why)
         self.seq = seq
         self.write = write
 
 
-def fold(member: str, rows: Iterable[JournalRow], programs: Mapping[int, Program]) -> Write:
-    """Decides again all that the journal says happened to a member, in order.
+class Refolded(NamedTuple):
+    """A journal row, the account before it, and the decision that it makes."""
+
+    row: JournalRow
+    before: Account
+    decision: Decision
+
+
+def refold(rows: Iterable[JournalRow], programs: Mapping[int, Program]) -> Iterator[Refolded]:
+    """Decides again, one by one, all that the journal says happened to a member.
 
     ``programs`` are the published versions by their number.
 
@@ -44,7 +53,6 @@ def fold(member: str, rows: Iterable[JournalRow], programs: Mapping[int, Program
             decided.
     """
     account = Account()
-    decided: list[Decided] = []
     for row in rows:
         try:
             activity = Activity(
@@ -53,9 +61,26 @@ def fold(member: str, rows: Iterable[JournalRow], programs: Mapping[int, Program
             facts = NO_FACTS if row.facts == _NONE else _facts(row.facts)
             decision = decide(programs[row.program_version], account, activity, facts)
         except Exception as error:  # a tampered row may lead anywhere
-            raise Unfoldable(row.seq, _why(error, row), _write(member, account, decided)) from error
+            raise Unfoldable(row.seq, _why(error, row)) from error
+        yield Refolded(row, account, decision)
         account = decision.account
-        decided.append(Decided(decision, row.event_digest, row.content_digest))
+
+
+def fold(member: str, rows: Iterable[JournalRow], programs: Mapping[int, Program]) -> Write:
+    """The write that recording would make today of all that happened to a member.
+
+    Raises:
+        Unfoldable: as :func:`refold`.
+    """
+    account = Account()
+    decided: list[Decided] = []
+    try:
+        for row, _, decision in refold(rows, programs):
+            account = decision.account
+            decided.append(Decided(decision, row.event_digest, row.content_digest))
+    except Unfoldable as unfoldable:
+        unfoldable.write = _write(member, account, decided)
+        raise
     return _write(member, account, decided)
 
 

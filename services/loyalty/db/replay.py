@@ -145,7 +145,7 @@ async def _compared(
         except Unfoldable as unfoldable:
             why = Difference(member, unfoldable.seq, "journal", "", "a decision", str(unfoldable))
             part.wrong.append(why)
-            writes.append(unfoldable.write)
+            writes += [unfoldable.write] if unfoldable.write else []
     rows = rows_of(writes)
     part.granted = rows.granted()
     part.wrong += _rewritten(members, writes, rows)

@@ -76,10 +76,14 @@ def lookup(wanted: Iterable[str], there: Container[str]) -> str:
     for one in wanted:
         shorter = list(_ever_shorter(in_normal_case(one)))
         written = (_WRITTEN_IN[tag] for tag in shorter if tag in _WRITTEN_IN)
-        for tag in (*shorter, *islice(written, 1)):
+        for tag in (*shorter, *islice(written, 0 if _names_script(one) else 1)):
             if tag in there:
                 return tag
     return ""
+
+
+def _names_script(tag: str) -> bool:
+    return any(len(subtag) == 4 and subtag.isalpha() for subtag in tag.split("-")[1:])
 
 
 def _ever_shorter(tag: str) -> Iterator[str]:

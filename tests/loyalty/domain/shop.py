@@ -83,6 +83,7 @@ from services.loyalty.domain.program import (
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 from services.loyalty.domain.voucher import Redemption, Voucher, decode_redemption, decode_voucher
 from tests.loyalty.fake_store import FakeSession, FakeStore, events_of, settled
+from tests.loyalty.narrator import Narrator
 from tests.loyalty.proof import Auditor, replay
 
 LONDON = zone("Europe/London")
@@ -197,6 +198,7 @@ class Shop:
         self.session = FakeSession(self.store)
         self.clock = FixedClock(at(DAWN))
         self.auditor = Auditor(self.store, self.programs)
+        self.narrator = Narrator(self.store, self.programs)
         self._sent = 0
         self._delivered = 0
         self._holds: dict[str, list[str]] = {}
@@ -240,16 +242,21 @@ class Shop:
     def records(self, *messages: Incoming) -> list[Outcome]:
         """Records messages as one batch, and audits the books."""
         outcomes = settled(record_batch(self.session, self.programs, self.clock, messages))
-        self.auditor.check()
+        self.audits()
         for message, outcome in zip(messages, outcomes, strict=True):
             outcome.decision = self.store.decisions.get((message.member, outcome.seq))
         return outcomes
+
+    def audits(self) -> None:
+        """The books must balance, and every decision can be told."""
+        self.auditor.check()
+        self.narrator.tell()
 
     def waits_until(self, when: str | Instant) -> None:
         """Time passes, and the scheduler visits whoever has something due."""
         self.clock.at = max(self.clock.at, at(when) if isinstance(when, str) else when)
         while settled(catch_up_due(self.session, self.programs, self.clock, until=self.clock.at)):
-            self.auditor.check()
+            self.audits()
 
     def delivers_derived(self) -> None:
         """What members cause for each other reaches its target, once."""
@@ -442,7 +449,7 @@ class Member:
         """The Tick that made the account stuck is decided again."""
         shop = self.shop
         outcome = settled(retry_tick(shop.session, shop.programs, shop.clock, self.name))
-        shop.auditor.check()
+        shop.audits()
         return outcome
 
     # What the books say -----------------------------------------------------------------------

@@ -54,6 +54,7 @@ def test_a_tag_has_one_normal_case(written: str, normal: str) -> None:
         (["zh-HK"], ["zh-Hans", "zh-Hant"], "zh-Hant"),
         (["zh"], ["zh-Hant", "zh-Hans"], "zh-Hans"),
         (["zh-TW"], ["zh-Hans"], ""),
+        (["zh-Hant"], ["zh-Hans"], ""),
         (["zh-CN"], ["zh", "zh-Hans"], "zh"),
         ([], ["en"], ""),
         (["*"], ["en"], ""),

@@ -294,6 +294,7 @@ def _add_operations(adds: _Adds) -> None:
     )
     segments.add_argument("file", help="the file; a first line names the columns")
     segments.add_argument("--check", action="store_true", help="check it whole, and take nothing")
+    _add_migration(adds)
     extend = adds(
         "extend",
         "commands.longevity:extend",
@@ -323,6 +324,23 @@ def _add_operations(adds: _Adds) -> None:
     reinstate.add_argument("points", type=int, nargs="?", help="how many (default: all)")
     _add_dead_letters(adds.group("dead-letters", "see and replay what was refused for good"))
     _add_stuck(adds.group("stuck", "see and release accounts at which a due moment failed"))
+
+
+def _add_migration(adds: _Adds) -> None:
+    imports = adds(
+        "import",
+        "commands.importing:import_members",
+        "take in members from another system, from a folder of CSV files",
+        example="loyalty import before/ --dry-run    # and then without; a second time it changes"
+        " nothing",
+    )
+    imports.add_argument("folder", help="the folder; docs/import.md says what is in it")
+    only = imports.add_mutually_exclusive_group()
+    only.add_argument("--check", action="store_true", help="check it whole, and take nobody")
+    only.add_argument(
+        "--dry-run", action="store_true", help="check it, print the totals, and take nobody"
+    )
+    imports.add_argument("--json", action="store_true", help="print totals as one JSON object")
 
 
 def _add_rejudge(program: _Adds) -> None:

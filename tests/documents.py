@@ -9,11 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from services.failures import ENDINGS
 from services.loyalty.application.api_keys import SCOPES
+from services.loyalty.application.opening_columns import FILES, Column
 from services.loyalty.domain.conditions import LINE_FIELDS, NEUTRAL
 from services.settings import settings_table
 
@@ -73,7 +75,19 @@ def _kind(name: str, neutral: object) -> str:
     return "text" if isinstance(neutral, str) else "whole number"
 
 
+def _columns(columns: Mapping[str, Column]) -> str:
+    return _table(
+        ("column", "", "example", "meaning"),
+        *(
+            (f"`{name}`", "required" if each.required else "", f"`{each.example}`", each.says)
+            for name, each in columns.items()
+        ),
+    )
+
+
 _PARTS: dict[str, Callable[[], str]] = {
+    f"columns of {file}": partial(_columns, columns) for file, columns in FILES.items()
+} | {
     "settings": settings_table,
     "exit codes": _endings,
     "scopes": _scopes,

@@ -17,9 +17,10 @@ from services.commands import wiring
 from services.commands.replay import bar
 from services.failures import REFUSED, USAGE, Refusal
 from services.loyalty.application.batch import Outcome
+from services.loyalty.application.csv_rows import BadRow
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import Habits, record_batch
-from services.loyalty.application.segment_file import BadRow, SegmentRow, read_segments
+from services.loyalty.application.segment_file import SegmentRow, read_segments
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession

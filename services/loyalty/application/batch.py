@@ -186,7 +186,7 @@ class _Desk:
         if self.profile.erase:
             self.born_on = None
         elif patch.born_on and patch.born_on != self.born_on and self.loaded.hmac_key:
-            self.born_on, self.born_set_at = patch.born_on, now
+            self.born_on, self.born_set_at = patch.born_on, patch.born_known_at or now
 
 
 class Batch:
@@ -562,7 +562,9 @@ class Batch:
 def _merged(held: ProfilePatch | None, new: ProfilePatch) -> ProfilePatch:
     if held is None or new.erase:
         return new
-    return ProfilePatch(new.born_on or held.born_on, new.language or held.language, held.erase)
+    known_at = new.born_known_at if new.born_on else held.born_known_at
+    born_on = new.born_on or held.born_on
+    return ProfilePatch(born_on, new.language or held.language, held.erase, known_at)
 
 
 def _not_before(activity: Activity, account: Account) -> Activity:

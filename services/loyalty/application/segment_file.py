@@ -12,23 +12,21 @@ import csv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from typing import TextIO
 from zoneinfo import ZoneInfo
 
 from services.loyalty.application.contract import CODE_PATTERN
+from services.loyalty.application.csv_rows import BadRow, instant_of
 from services.loyalty.application.intake import event_digest
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.activity import Activity, Segmented, encode_body
-from services.loyalty.domain.calendar import Instant, from_datetime, midnight, rfc3339
+from services.loyalty.domain.calendar import Instant, rfc3339
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 
 SOURCE = "loyalty.segments"
 COLUMNS = ("member_id", "segment", "starts", "ends")
 _LONGEST_CODE = 64
 _CODE = re.compile(CODE_PATTERN, re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-_LAST = date(9998, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +44,6 @@ class SegmentRow:
         name = f"{body.segment}/{rfc3339(body.starts_at)}/{ends}"
         activity = Activity(body, now, 0, SOURCE, name)
         return Incoming(self.member, activity, event_digest(SOURCE, name), encode_body(body))
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be taken, and why."""
-
-    line: int
-    reason: str
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.reason}"
 
 
 def read_segments(file: TextIO, zone: ZoneInfo) -> Iterator[SegmentRow | BadRow]:
@@ -84,8 +71,8 @@ def _row(line: int, row: list[str], columns: int, zone: ZoneInfo) -> SegmentRow 
             raise ValueError(
                 f"segment: a code of up to {_LONGEST_CODE} small letters, digits, '.', '_' and '-'"
             )
-        starts_at = _instant("starts", starts, zone)
-        ends_at = _instant("ends", ends, zone, later=1) if ends else 0
+        starts_at = instant_of("starts", starts, zone)
+        ends_at = instant_of("ends", ends, zone, later=1) if ends else 0
     except BadMemberId as bad:
         return BadRow(line, f"member_id: {bad.reason}")
     except ValueError as error:
@@ -93,25 +80,3 @@ def _row(line: int, row: list[str], columns: int, zone: ZoneInfo) -> SegmentRow 
     if ends and ends_at < starts_at:
         return BadRow(line, "ends: before the start")
     return SegmentRow(line, member, Segmented(segment, starts_at, ends_at))
-
-
-def _instant(column: str, text: str, zone: ZoneInfo, *, later: int = 0) -> Instant:
-    """The instant of a time, or the beginning of a date, ``later`` days on.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        if _DATE.fullmatch(text):
-            day = date.fromisoformat(text)
-            at = midnight(day + timedelta(days=later), zone) if day <= _LAST else -1
-        else:
-            moment = datetime.fromisoformat(text)
-            at = from_datetime(moment) if moment.tzinfo and moment.date() <= _LAST else -1
-    except ValueError:
-        at = -1
-    if at <= 0:
-        raise ValueError(
-            f"{column}: write it like 2011-03-01 or 2011-03-01T09:30:00+00:00, from 1970 to 9998"
-        )
-    return at

@@ -26,12 +26,13 @@ class ProfilePatch:
     """Personal data on its way to the profile, and to nowhere else. None leaves a field as it is.
 
     ``erase`` destroys the profile, its key and the original bytes of the member's dead letters
-    instead.
+    instead. ``born_known_at`` is since when a date of birth was known, 0: since now.
     """
 
     born_on: date | None = None
     language: str | None = None
     erase: bool = False
+    born_known_at: Instant = 0
 
 
 class Incoming(msgspec.Struct, frozen=True, gc=False):

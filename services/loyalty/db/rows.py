@@ -338,7 +338,8 @@ def _profile(rows: Rows, member: str, patch: ProfilePatch, at: Instant) -> None:
         for erased in (rows.erased_profile, rows.erased_letters, rows.erased_answers):
             erased.append((member,))
     else:
-        rows.profile.append((member, patch.born_on, _moment(at), patch.language))
+        set_at = _moment(patch.born_known_at or at)
+        rows.profile.append((member, patch.born_on, set_at, patch.language))
 
 
 def _end(at: Instant | None) -> Any:

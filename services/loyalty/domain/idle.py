@@ -12,7 +12,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from services.loyalty.domain import lots, refunds
-from services.loyalty.domain.account import Idle
+from services.loyalty.domain.account import HeldLot, Idle, Lot
 from services.loyalty.domain.activity import (
     AnyBody,
     ClaimedPurchase,
@@ -55,6 +55,25 @@ def follow(draft: Draft) -> None:
         draft.idle = held
     for currency in draft.program.idle:
         _settle(draft, currency, before.get(currency, _NONE))
+
+
+def extend(draft: Draft, currency: str, ends_by: Instant, until: Instant) -> int:
+    """Moves the date of a currency by hand, where it is no later than ``ends_by``: to an instant
+    which nothing withdraws, and from which activity moves it on. Answers for how many points the
+    date holds, those that are held at checkout included.
+    """
+    held = _held(draft)
+    date = held.get(currency)
+    if currency not in draft.program.idle or date is None or date.ends_at > ends_by:
+        return 0
+    now = draft.program.currency_now
+    there: list[Lot | HeldLot] = [*draft.lots, *(lot for one in draft.holds for lot in one.drawn)]
+    points = sum(
+        lot.points for lot in there if lot.expires_at == IDLE and now(lot.currency) == currency
+    )
+    if points:
+        draft.idle = {**held, currency: _pruned(draft, Idle(until, date.moves))}
+    return points
 
 
 def _held(draft: Draft) -> dict[str, Idle]:

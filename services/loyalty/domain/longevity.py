@@ -1,7 +1,7 @@
 """Longer lives by hand: points that shall expire later, and expired ones that shall live again.
 
 Both move points to a lot of the same month of issue. The old lot remembers it, so that a clawback
-finds them there.
+finds them there. Points that live while their member is active move nowhere: their date does.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from services.loyalty.domain import idle
 from services.loyalty.domain.activity import Extended, Reinstated
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
 from services.loyalty.domain.decision import LotTotals
@@ -33,21 +34,24 @@ def extension(draft: Draft, body: Extended) -> None:
         draft.take(draft.find_lot(lot.key), lot.points)
         extend(draft, lot, body.until, body.reason)
     held = _extend_held(draft, body.currency, ends_by, body.until)
-    points = sum(lot.points for lot in moved)
-    if not points and not held:
+    while_active = idle.extend(draft, body.currency, ends_by, body.until)
+    points = sum(lot.points for lot in moved) + held + while_active
+    if not points:
         raise Refusal("nothing_to_extend", currency=body.currency)
     draft.trace = {
         "actor": body.actor,
         "until": rfc3339(body.until),
-        "points": points + held,
+        "points": points,
         "held": held,
         "lots": [(lot.key, lot.points) for lot in moved],
     }
+    if while_active:
+        draft.trace["while_active"] = while_active
     draft.announce(
         "loyalty.points.extended.v1",
         {
             "currency": body.currency,
-            "points": points + held,
+            "points": points,
             "expires_at": rfc3339(body.until),
             "reason": body.reason,
         },

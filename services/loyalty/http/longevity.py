@@ -44,7 +44,8 @@ async def extend(
     parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: models.ExtensionRequest
 ) -> Response:
     """By an operator, with a reason code and an actor, both of which stay in the journal. Points
-    that are held come back to the later end.
+    that are held come back to the later end. Of points that expire by inactivity the one date
+    moves, for all of them.
     """
     name = name_of("ex", member_id, key)
     body = Extended(

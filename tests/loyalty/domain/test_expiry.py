@@ -24,6 +24,7 @@ from tests.loyalty.domain.shop import (
     Shop,
     at,
     base,
+    decision_of,
     end_of_month,
     line,
     points,
@@ -201,6 +202,43 @@ def test_an_order_amended_to_nothing_and_up_again_has_moved_the_date() -> None:
     assert ends(ada) == "2011-04-30"
     ada.amends("o1", line(1, 100_00), line(2, 50_00), at="2011-03-22")
     assert (ends(ada), ada.available) == ("2011-06-30", 100)
+    ada.shop.proves()
+
+
+def test_extending_by_hand_moves_the_date_and_activity_moves_it_on() -> None:
+    ada = active()
+    ada.buys("o1", 100_00, at="2011-01-20")
+    hold = ada.holds(40, "2011-01-21")
+    assert ada.is_extended("2011-03-01", "2011-01-22").reason == "nothing_to_extend"
+    assert ada.is_extended("2011-06-10", by="2011-04-01").reason == "nothing_to_extend"
+    outcome = ada.is_extended("2011-06-10 00:00")
+    assert decision_of(outcome).trace["while_active"] == 100
+    assert ada.heard("points.extended")[-1]["points"] == 100
+    assert (ada.entries("extension"), ends(ada)) == ([], "2011-06-09")
+    ada.voids(hold)
+    ada.cancels("o1", "2011-01-23")
+    assert ends(ada) == "2011-06-09"
+    ada.buys("o2", 10_00, at="2011-04-26")
+    assert ends(ada) == "2011-07-31"
+    ada.cancels("o2", "2011-04-27")
+    ada.is_adjusted(7, "2011-04-28")
+    ada.shop.waits_until("2011-06-10 00:00")
+    assert (ada.available, ada.balance("expired")) == (0, 7)
+    ada.shop.proves()
+
+
+def test_extending_reaches_points_with_and_without_an_end_of_their_own() -> None:
+    later = programme(base(), points(expiry=ACTIVE), version=2, holds_from=at("2011-02-01 00:00"))
+    first = programme(base(), points(expiry=Expiry(Span(months=4), at="exact")))
+    ada = Shop(first, later).enrols("ada", "2011-01-10")
+    ada.buys("o1", 100_00, at="2011-01-20")
+    ada.buys("o2", 50_00, at="2011-02-02")
+    assert ada.is_extended("2012-01-01 00:00", "2011-02-03").status == "accepted"
+    assert ada.heard("points.extended")[-1]["points"] == 150
+    ada.shop.waits_until("2011-12-31 23:00")
+    assert ada.available == 150
+    ada.shop.waits_until("2012-01-01 00:00")
+    assert ada.available == 0
     ada.shop.proves()
 
 

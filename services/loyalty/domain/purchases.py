@@ -52,7 +52,7 @@ def purchase(draft: Draft, body: Purchased) -> None:
         draft.trace["not"] += missed
         if referring:
             referrals.qualify(occasion, referring)
-    if draft.program.stamps and "earning" not in draft.affairs.blocked:
+    if draft.program.stamps:
         stamps.collect(occasion, "purchase")
     draft.receipts[body.order] = Receipt(
         body.order,

@@ -44,7 +44,8 @@ def collect(occasion: Occasion, event: str) -> None:
             occasion.of and terms.kinds and occasion.of not in terms.kinds
         ):
             continue
-        if why := _stamp(occasion, terms, event):
+        blocked: NotFired = "earning_blocked" if "earning" in draft.affairs.blocked else ""
+        if why := blocked or _stamp(occasion, terms, event):
             draft.trace.setdefault("not", []).append((terms.id, why))
 
 

@@ -31,6 +31,8 @@ from tests.loyalty.domain.shop import (
     programme,
     tiers,
 )
+from tests.loyalty.domain.test_referrals import friends, referring
+from tests.loyalty.domain.test_stamps import card
 
 REWARDS = {"ten": Reward("ten", 10, "points")}
 MONTH = Span(days=30)
@@ -133,6 +135,37 @@ def test_an_occasion_gives_nothing_while_earning_is_blocked() -> None:
     ada.does(Blocked("earning", True))
     shop.waits_until("2012-01-06")
     assert ada.available == 0
+
+
+def test_nothing_stamps_a_card_while_earning_is_blocked() -> None:
+    two = card("two", collect=2, events=frozenset({"purchase", "engagement"}))
+    ada = Shop(programme(base(), points(), stamps=(two,))).enrols("ada")
+    ada.buys("o1", 50_00)
+    ada.does(Blocked("earning", True))
+    blocked = {"base": "earning_blocked", "two": "earning_blocked"}
+    assert missed(ada.buys("o2", 50_00)) == blocked
+    assert missed(ada.engages("app.opened")) == {"two": "earning_blocked"}
+    assert len(ada.account.cards["two"].stamps) == 1
+    ada.cancels("o2")
+    ada.does(Blocked("earning", False))
+    ada.engages("app.opened")
+    assert ada.account.cards["two"].filled == 1
+    ada.shop.proves()
+
+
+def test_who_is_blocked_gets_nothing_for_a_friend_and_the_friend_does() -> None:
+    shop = Shop(programme(base(), points(), referrals=(referring(),)))
+    ada, bob = friends(shop)
+    ada.does(Blocked("earning", True), "2011-01-03")
+    bob.buys("o1", 25_00, at="2011-01-05")
+    shop.delivers_derived()
+    decided = shop.store.decisions["ada", ada.account.seq]
+    assert decided.trace["not"] == [("referral", "earning_blocked")]
+    ada.does(Blocked("earning", False), "2011-01-06")
+    shop.waits_until("2011-02-06")
+    shop.delivers_derived()
+    assert (ada.available + ada.pending, bob.available) == (0, 225)
+    shop.proves()
 
 
 # A second person ------------------------------------------------------------------------------

@@ -377,7 +377,7 @@ class FakeSession:
         rows.sum_grants()
         self.store.moved(rows)
         if codes & self.store.codes.keys():
-            raise AlreadyRecorded
+            raise CodeTaken
         if self.store.voucher_codes.keys() & {row[2] for row in rows.new_voucher}:
             raise CodeTaken
         self._staged.append(rows)

@@ -217,7 +217,7 @@ async def test_a_referral_code_names_one_member(stores: Stores) -> None:
     await _record(session, mine)
     codes = ["000000000000", "111111111111"]
     assert await session.load_codes(codes) == {"000000000000": "ada"}
-    with pytest.raises(AlreadyRecorded):
+    with pytest.raises(CodeTaken):
         await _record(session, taken)
 
 

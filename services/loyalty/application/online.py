@@ -140,6 +140,7 @@ class OnlineSession(Session, Protocol):
 
         Raises:
             AlreadyRecorded: an event of the Write is in the journal.
+            CodeTaken: a code that was drawn is somebody's already: read and decide again.
         """
         ...
 

@@ -311,10 +311,10 @@ async def _read_codes(
         return
     asked = named | {code for codes in tried.values() for code in codes}
     owners = await session.load_codes(sorted(asked))
-    reads.codes = {
-        member: next(code for code in codes if code not in owners)
-        for member, codes in tried.items()
-    }
+    taken = set(owners)
+    for member, codes in tried.items():
+        reads.codes[member] = next(code for code in codes if code not in taken)
+        taken.add(reads.codes[member])
     found = {code: owners[code] for code in named if code in owners}
     if found:
         referrers = await session.load_accounts(sorted(set(found.values())))

@@ -247,13 +247,13 @@ class Session(Protocol):
             AlreadyRecorded: a unique key of the journal refused an event that was recorded
             meanwhile.
             Overdrawn: there is less left of a shared counter than was granted.
-            CodeTaken: a voucher code that was drawn is somebody's already.
+            CodeTaken: a code that was drawn for a voucher or a member is somebody's already.
         """
         ...
 
 
 class CodeTaken(Exception):
-    """A voucher has the very code that was drawn: read, draw and decide again."""
+    """A voucher or a member has the very code that was drawn: read, draw and decide again."""
 
 
 class AlreadyRecorded(Exception):

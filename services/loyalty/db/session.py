@@ -306,14 +306,9 @@ def translated(error: asyncpg.UniqueViolationError) -> Exception:
     """What a unique violation means: an event, order or redemption that is recorded already, a
     referral code or a voucher's that is taken, or a bug.
     """
-    if error.constraint_name == tables.VOUCHER_KEY:
+    if error.constraint_name in (tables.VOUCHER_KEY, tables.CODE_KEY):
         return CodeTaken()  # its detail holds somebody's code
-    if error.constraint_name in (
-        tables.EVENT_KEY,
-        RECEIPT_KEY,
-        REDEMPTION_KEY,
-        tables.CODE_KEY,
-    ):
+    if error.constraint_name in (tables.EVENT_KEY, RECEIPT_KEY, REDEMPTION_KEY):
         return AlreadyRecorded(error.detail)
     bug: Exception = error
     return bug

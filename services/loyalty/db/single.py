@@ -88,6 +88,7 @@ async def write_one(
 
     Raises:
         AlreadyRecorded: an event of the Write is in the journal.
+        CodeTaken: a code that was drawn is somebody's already: read and decide again.
         EventTooLarge: an event of the Write may not be published.
     """
     rows = rows_of((write,))

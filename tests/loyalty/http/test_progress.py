@@ -5,9 +5,13 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from services.loyalty.application import record
 from services.loyalty.application.clock import FixedClock
+from services.loyalty.db.session import PgSession
 from services.loyalty.domain.calendar import DAY
+from tests.loyalty.http.conftest import START
 from tests.loyalty.http.events import bought, enrolled, event
+from tests.loyalty.http.programme import DOCUMENT
 
 
 @pytest.fixture
@@ -79,3 +83,55 @@ async def test_a_member_has_a_code_and_a_friend_who_was_referred_says_so(
     clock.at += 40 * DAY
     friend = (await client.get("/v1/members/2/referral")).json()
     assert friend["referred"]["state"] == "settled"
+
+
+async def test_a_code_that_another_got_meanwhile_is_drawn_anew(
+    unpublished: httpx.AsyncClient, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both joined before there were referrals, and get their codes with a request."""
+    referral = DOCUMENT[DOCUMENT.index("  friends:") : DOCUMENT.index("badges:")]
+    versions = (
+        DOCUMENT.replace(referral, ""),
+        DOCUMENT.replace("2011-01-01T00:00", "2011-02-01T00:00"),
+    )
+    for text in versions:
+        made = await unpublished.post(
+            "/v1/program/versions", content=text, headers={"Content-Type": "application/yaml"}
+        )
+        assert made.status_code == 201, made.text
+    clock.at = START + 10 * DAY
+    joining = [enrolled(member, clock.at) for member in ("1", "2")]
+    await unpublished.post("/v1/activities", json=joining)
+    clock.at += 120 * DAY  # the points of the welcome have expired, so that facts are read
+    monkeypatch.setattr(record, "code_of", lambda _, attempt=0: f"{attempt:012}")
+    looks: list[object] = []
+    load_codes = PgSession.load_codes
+
+    async def too_early(session: PgSession, codes: list[str]) -> dict[str, str]:
+        looks.append(codes)
+        return {} if len(looks) == 2 else await load_codes(session, codes)
+
+    monkeypatch.setattr(PgSession, "load_codes", too_early)
+    for member, code in (("1", "000000000000"), ("2", "000000000001")):
+        answer = await unpublished.post(
+            f"/v1/members/{member}/adjustments",
+            json={"currency": "points", "points": 5, "reason": "goodwill", "actor": "agent-7"},
+            headers={"Idempotency-Key": "a"},
+        )
+        assert answer.status_code == 201, answer.text
+        own = (await unpublished.get(f"/v1/members/{member}/referral")).json()
+        assert own["code"] == code
+    assert len(looks) >= 3
+
+
+async def test_two_of_one_batch_draw_different_codes(
+    client: httpx.AsyncClient, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "code_of", lambda _, attempt=0: f"{attempt:012}")
+    joining = [enrolled(member, clock.at) for member in ("1", "2")]
+    sent = await client.post("/v1/activities", json=joining)
+    assert {each["outcome"] for each in sent.json()} == {"accepted"}
+    codes = {
+        (await client.get(f"/v1/members/{member}/referral")).json()["code"] for member in ("1", "2")
+    }
+    assert codes == {"000000000000", "000000000001"}

@@ -246,12 +246,8 @@ class FakeSession:
     async def load_codes(self, codes: Sequence[str]) -> dict[str, str]:
         return {code: self.store.codes[code] for code in codes if code in self.store.codes}
 
-    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
-        return {
-            key: totals
-            for key, totals in self.store.lots.items()
-            if key[0] in members and totals.expired > totals.reclaimed
-        }
+    async def load_lots_of(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        return {key: totals for key, totals in self.store.lots.items() if key[0] in members}
 
     async def load_ended_holds(
         self, holds: Sequence[tuple[str, str]]

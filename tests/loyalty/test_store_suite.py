@@ -436,5 +436,5 @@ async def test_the_same_life_leaves_the_same_account_on_every_store(stores: Stor
     assert await session.load_ended_holds(ended) == await shop.session.load_ended_holds(ended)
     lots = list(shop.store.lots)
     assert await session.load_lots(lots) == shop.store.lots
-    assert await session.load_expired_lots(["ada"]) == await shop.session.load_expired_lots(["ada"])
+    assert await session.load_lots_of(["ada"]) == await shop.session.load_lots_of(["ada"])
     assert any(totals.successors for totals in shop.store.lots.values())

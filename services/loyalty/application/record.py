@@ -7,6 +7,7 @@ again. So a batch either records everything that follows from all of its message
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -44,7 +45,9 @@ from services.loyalty.domain import (
     stamps,
 )
 from services.loyalty.domain.activity import (
+    Amended,
     AnyBody,
+    Cancelled,
     GiftClaimed,
     HoldCaptured,
     HoldVoided,
@@ -52,6 +55,7 @@ from services.loyalty.domain.activity import (
     Purchased,
     RedemptionCancelled,
     RedemptionRequested,
+    Refunded,
     Reinstated,
     Tick,
     VoucherUsed,
@@ -271,6 +275,8 @@ async def read_facts(
     lots, history, levels = _further(programs, now, accounts, incoming, reads)
     if lots:
         reads.lots = await _with_successors(session, lots)
+    if made_here := _giving_and_taking_back(incoming, reads):
+        reads.lots |= await session.load_lots_of(made_here)
     if history:
         reads.history = await session.load_history(history)
     if levels:
@@ -391,7 +397,7 @@ async def _for_requests(
     if ended:
         reads.holds = await session.load_ended_holds(ended)
     if expired:
-        reads.lots |= await session.load_expired_lots(expired)
+        reads.lots |= await session.load_lots_of(expired)
 
 
 async def _rows(
@@ -534,6 +540,22 @@ def _further(
             levels.add((member, occurred_at))
     history.update(_rejudged(programs, accounts, now))
     return sorted(lots), sorted(history), sorted(levels)
+
+
+_TAKING_BACK = (Refunded, Cancelled, Amended)
+
+
+def _giving_and_taking_back(incoming: Iterable[Incoming], reads: Reads) -> list[str]:
+    """Members to whom something is given here and of whom something is taken back: into which lots
+    the points come that may go again is known once they are there.
+    """
+    taken = {item.member for item in incoming if isinstance(item.activity.body, _TAKING_BACK)}
+    taken |= {who for (who, _), (body, _) in reads.parked.items() if isinstance(body, _TAKING_BACK)}
+    if not taken:
+        return []
+    times = Counter(item.member for item in incoming if item.member in taken)
+    times.update(member for member, _ in reads.parked if member in taken)
+    return sorted(member for member, count in times.items() if count > 1)
 
 
 def _rejudged(

@@ -156,10 +156,8 @@ class Session(Protocol):
         """Whose referral codes these are, by code, where they are anybody's."""
         ...
 
-    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
-        """Totals of the members' lots of which some points lie in ``expired``, by (member, lot
-        key).
-        """
+    async def load_lots_of(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        """Totals of all lots of the members that left the working state, by (member, lot key)."""
         ...
 
     async def load_ended_holds(

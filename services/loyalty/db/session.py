@@ -69,9 +69,7 @@ _COUNTERS_LOCKED = f"{_COUNTERS} ORDER BY id FOR NO KEY UPDATE"
 _RECEIPTS = _pairs("member_id, order_id, doc", "receipt", "order_id")
 _LOT_COLUMNS = "member_id, lot_key, taken_in, expired, reclaimed, successor"
 _LOTS = _pairs(_LOT_COLUMNS, "lot", "lot_key")
-_EXPIRED_LOTS = (
-    f"SELECT {_LOT_COLUMNS} FROM lot WHERE member_id = ANY($1::text[]) AND expired > reclaimed"  # noqa: S608  constants
-)
+_LOTS_OF = f"SELECT {_LOT_COLUMNS} FROM lot WHERE member_id = ANY($1::text[])"  # noqa: S608  constants
 _ENDED_HOLDS = (
     _pairs("member_id, hold_id, state, ended_at", "hold", "hold_id")
     + " WHERE t.ended_at IS NOT NULL"
@@ -133,8 +131,8 @@ class PgSession:
         rows = await self._fetch_pairs(_LOTS, lots)
         return {(row[0], row[1]): totals_of(row) for row in rows}
 
-    async def load_expired_lots(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
-        rows = await self.connection.fetch(_EXPIRED_LOTS, members)
+    async def load_lots_of(self, members: Sequence[str]) -> dict[tuple[str, str], LotTotals]:
+        rows = await self.connection.fetch(_LOTS_OF, members)
         return {(row[0], row[1]): totals_of(row) for row in rows}
 
     async def load_ended_holds(

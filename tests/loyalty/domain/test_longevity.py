@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.loyalty.domain.activity import Cancelled, Purchased, RedemptionRequested
 from services.loyalty.domain.calendar import DAY
-from tests.loyalty.domain.shop import Member, Shop, at, base, end_of_month, points, programme
+from services.loyalty.domain.program import Reward
+from tests.loyalty.domain.shop import (
+    Member,
+    Shop,
+    at,
+    base,
+    end_of_month,
+    line,
+    points,
+    programme,
+)
 
 MARCH, APRIL, JUNE = at("2011-03-01 00:00"), at("2011-04-01 00:00"), at("2011-06-01 00:00")
 
@@ -129,3 +141,31 @@ def test_whoever_returns_everything_loses_no_more_than_that_order_gave(
     ada.cancels("o1")
     assert (ada.available, ada.arrears, ada.balance("expired")) == (500 - spent, 0, 0)
     ada.shop.proves()
+
+
+@pytest.mark.parametrize("cut", [(1, 1, 1), (3,), (2, 1), (1, 2)])
+def test_a_clawback_finds_the_longer_life_however_messages_are_cut(cut: tuple[int, ...]) -> None:
+    """The order is bought, its points are spent and it comes back, after its lot was extended."""
+    rewards = {"fifty": Reward("fifty", 50, "points")}
+    shop = Shop(programme(base(), points(expiry=end_of_month(1)), rewards=rewards, transfers=True))
+    ada = shop.enrols("ada", "2011-01-01")
+    ada.buys("o1", 100_00, at="2011-01-05")
+    ada.is_extended("2011-06-01 00:00", "2011-01-06")
+    bob = shop.enrols("bob", "2011-01-01")
+    bob.is_adjusted(70, "2011-01-06")
+    bob.is_extended("2011-04-01 00:00")
+    bob.gives("ada", 70)
+    shop.delivers_derived()
+    messages = [
+        shop.incoming("ada", body, shop.clock.at)
+        for body in (
+            Purchased("o2", "GBP", [line(1, 50_00)]),
+            RedemptionRequested("r1", "fifty"),
+            Cancelled("o2"),
+        )
+    ]
+    for size in cut:
+        shop.records(*messages[:size])
+        del messages[:size]
+    assert ada.lots() == [(70, APRIL), (50, JUNE)]
+    shop.proves()

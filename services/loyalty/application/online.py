@@ -13,7 +13,9 @@ from typing import Protocol
 from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.books import Books
 from services.loyalty.application.store import Loaded, Session, Write
+from services.loyalty.application.story.letters import DeadLetter
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.voucher import Voucher
@@ -169,6 +171,20 @@ class OnlineStore(Protocol):
 
     async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
         """Journal rows with a seq below ``before``, newest first."""
+        ...
+
+    async def load_journal(self, member: str, until: int) -> list[JournalRow]:
+        """The member's journal from its first row up to and including a seq."""
+        ...
+
+    async def find_event(self, source: str, event_id: str, member: str) -> int:
+        """The member's journal row that an event made; 0 where it made none."""
+        ...
+
+    async def find_letters(self, source: str, event_id: str, member: str) -> list[DeadLetter]:
+        """Dead letters whose kept bytes are that event: the member's, and those that name nobody
+        that could be read.
+        """
         ...
 
     async def load_issued(self, member: str, limit: int) -> list[Issued]:

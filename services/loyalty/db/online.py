@@ -24,7 +24,8 @@ from services.loyalty.application.online import (
     Unreachable,
 )
 from services.loyalty.application.store import Write
-from services.loyalty.db import keys, programs, single, tables
+from services.loyalty.application.story.letters import DeadLetter
+from services.loyalty.db import keys, programs, single, stories, tables
 from services.loyalty.db.closes import PgBooks
 from services.loyalty.db.connect import SchemaBehind
 from services.loyalty.db.holdouts import compare
@@ -32,6 +33,7 @@ from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
 from services.loyalty.db.statements import columns_of
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
+from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.voucher import decode_voucher
@@ -148,6 +150,18 @@ class PgOnlineStore:
         async with self._connection() as connection:
             rows = await connection.fetch(_PAGE, member, before, limit)
         return [_item(row) for row in rows]
+
+    async def load_journal(self, member: str, until: int) -> list[JournalRow]:
+        async with self._connection() as connection:
+            return await stories.load_journal(connection, member, until)
+
+    async def find_event(self, source: str, event_id: str, member: str) -> int:
+        async with self._connection() as connection:
+            return await stories.find_event(connection, source, event_id, member)
+
+    async def find_letters(self, source: str, event_id: str, member: str) -> list[DeadLetter]:
+        async with self._connection() as connection:
+            return await stories.find_letters(connection, source, event_id, member)
 
     async def load_issued(self, member: str, limit: int) -> list[Issued]:
         async with self._connection() as connection:

@@ -19,7 +19,8 @@ _OF_ANYBODY = "SELECT member_id, seq FROM journal WHERE event_digest = $1 ORDER 
 _LETTERS = """
     SELECT topic, partition, offset_, member_id, reason, detail, received_at, replayed_at, body
     FROM dead_letter
-    WHERE ($1::text IS NULL OR member_id = $1) AND position($2::bytea in body) > 0
+    WHERE ($1::text IS NULL OR member_id = $1 OR member_id IS NULL)
+        AND position($2::bytea in body) > 0
     ORDER BY received_at, topic, partition, offset_
 """
 LAST = 2**62
@@ -64,8 +65,11 @@ async def find_event_of_anybody(
 async def find_letters(
     connection: asyncpg.Connection, source: str, event_id: str, member: str | None = None
 ) -> list[DeadLetter]:
-    """Dead letters whose kept bytes are that event, of one member or of anybody."""
-    named = msgspec.json.encode(event_id)[1:-1]
+    """Dead letters whose kept bytes are that event: of one member and of nobody known, or of
+    anybody.
+    """
+    plain = event_id.isascii() and not set(event_id) & set('"\\/')  # else written in many ways
+    named = event_id.encode() if plain else b""
     rows = await connection.fetch(_LETTERS, member, named)
     return [_letter(row) for row in rows if _is_of(row["body"], source, event_id)]
 

@@ -31,6 +31,7 @@ from services.loyalty.http import (
     progress,
     spending,
     standing,
+    stories,
     vouchers,
 )
 from services.loyalty.http.bodies import BodyLimit
@@ -74,6 +75,7 @@ def bare_app() -> FastAPI:
     )
     for routes in (
         members,
+        stories,
         previews,
         progress,
         spending,

@@ -796,3 +796,76 @@ APPROVAL: Example = {
     "approved_at": "2011-01-01T00:00:00Z",
 }
 APPROVALS: Example = {"approvals": [APPROVAL]}
+
+_SAID: list[Example] = [
+    {
+        "part": "happened",
+        "key": "happened.purchase",
+        "params": {
+            "order": "536365",
+            "paid": {"amount": "139.12", "currency": "GBP"},
+            "lines": 7,
+            "channel": "none",
+            "guest": "no",
+        },
+        "text": "会员购买了订单 536365：7 行，共 £139.12。",
+    },
+    {
+        "part": "rules",
+        "key": "rules.rate",
+        "params": {
+            "rule": "base",
+            "points": {"points": 139, "currency": "points"},
+            "boosts": [],
+            "factor": "none",
+            "rate": 1,
+            "per": {"amount": "1.00", "currency": "GBP"},
+            "spend": {"amount": "139.12", "currency": "GBP"},
+            "round": "down",
+            "each": "order",
+        },
+        "text": "“每消费一英镑得一分”：£139.12，每 £1.00 得 1 分，向下取整，得 139 积分。",
+    },
+]
+EXPLAINED: Example = {
+    "member_id": "17850",
+    "seq": 2,
+    "kind": "purchase",
+    "outcome": "accepted",
+    "reason": None,
+    "program_version": 1,
+    "occurred_at": "2010-12-01T08:26:00Z",
+    "recorded_at": "2010-12-01T08:26:02Z",
+    "effective_at": "2010-12-01T08:26:00Z",
+    "source": "/shop",
+    "event_id": "order-1",
+    "heading": "2. 2010年12月1日 08:26",
+    "sentences": _SAID,
+}
+_IN_CHINESE: Example = {"language": "zh-Hans", "timezone": "Europe/London"}
+STORY: Example = {
+    "member_id": "17850",
+    **_IN_CHINESE,
+    "items": [{**EXPLAINED, "sentences": _SAID[:1]}],
+    "next": "s2",
+}
+EXPLANATION: Example = {**_IN_CHINESE, "activity": EXPLAINED}
+EVENT_EXPLANATION: Example = {
+    **_IN_CHINESE,
+    "activity": None,
+    "dead_letters": [
+        {
+            "place": "commerce.purchases/3/1042",
+            "reason": "unknown_type",
+            "received_at": "2010-12-01T08:26:02Z",
+            "replayed_at": None,
+            "sentences": [
+                {
+                    "key": "dead.unknown_type",
+                    "params": {},
+                    "text": "这是一封死信：此处不读取该类型的事件。",
+                }
+            ],
+        }
+    ],
+}

@@ -14,6 +14,7 @@ from services.loyalty.application.programs import NoProgram
 from services.loyalty.application.publishing import HoldsTooSoon, VersionExists
 from services.loyalty.application.record import Contended
 from services.loyalty.application.refusal import Unacceptable
+from services.loyalty.application.replay import Unfoldable
 from services.loyalty.application.spending import AccountStuck, KeyReused, UnknownMember
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.mistakes import ProgramMistakes
@@ -58,6 +59,11 @@ def _mistakes(error: ProgramMistakes) -> Problem:
     return Problem("program_mistakes", mistakes=[asdict(mistake) for mistake in error.mistakes])
 
 
+def _broken(error: Unfoldable) -> Problem:
+    _log.error("a journal cannot be decided again: seq=%d %s", error.seq, error)
+    return Problem("journal_broken", seq=error.seq)
+
+
 def _books(error: BooksRefused) -> Problem:
     return Problem(error.code, str(error))
 
@@ -75,5 +81,6 @@ PROBLEM_OF: dict[type[Exception], Callable[[Any], Problem]] = {
     ProgramMistakes: _mistakes,
     Unacceptable: _unacceptable,
     BooksRefused: _books,
+    Unfoldable: _broken,
 }
 """The problem of every exception that a use case raises on purpose."""

@@ -127,7 +127,7 @@ async def entries(
 
     Pages are stable: what is recorded meanwhile comes before the first page and shifts nothing.
     """
-    before = _before(cursor)
+    before = page_before(cursor)
     page = await parts.store.load_page(member_id, before, limit + 1)
     if not page and before == FIRST_PAGE:
         raise Problem("unknown_member", f"There is no member {member_id}.")
@@ -141,7 +141,8 @@ async def entries(
     )
 
 
-def _before(cursor: str | None) -> int:
+def page_before(cursor: str | None) -> int:
+    """The seq before which a page of the journal ends. Raises Problem ``invalid_cursor``."""
     if cursor is None:
         return FIRST_PAGE
     read = _CURSOR.fullmatch(cursor)

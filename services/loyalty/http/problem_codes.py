@@ -71,6 +71,12 @@ KINDS: dict[str, Kind] = {
     ),
     "end_is_past": Kind(422, "The end is past", "Choose an end that is still to come."),
     "no_manual_tier": Kind(409, "No tier was given by hand", "There is nothing to end."),
+    "unknown_entry": Kind(
+        404, "No such entry of the journal", "See /entries of the member for those that there are."
+    ),
+    "unknown_activity": Kind(
+        404, "No such activity", "Check member, source and id; it may not have reached us yet."
+    ),
     "unknown_receipt": Kind(404, "No such receipt", "Check the number; it may not be known yet."),
     "already_claimed": Kind(
         409, "The receipt is claimed", "A receipt is claimed once, by whoever comes first."
@@ -229,6 +235,11 @@ KINDS: dict[str, Kind] = {
         422, "That cannot be approved", "Correct what `detail` names, and approve it again."
     ),
     # Us.
+    "journal_broken": Kind(
+        500,
+        "The journal cannot be decided again",
+        "Tell operations: `loyalty verify` and `loyalty replay` say what is wrong with it.",
+    ),
     "internal_error": Kind(
         500, "Something went wrong on our side", "Try again; if it stays, report `instance`."
     ),

@@ -20,6 +20,8 @@ from services.loyalty.application.online import (
     Unreachable,
 )
 from services.loyalty.application.programs import Programs
+from services.loyalty.application.story.letters import DeadLetter
+from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.holdout_report import Comparison, Trial
 from services.loyalty.http.app import create_app
 from services.loyalty.http.parts import HttpLimits
@@ -46,6 +48,15 @@ class Keyring:
         raise Unreachable(NOWHERE)
 
     async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
+        raise Unreachable(NOWHERE)
+
+    async def load_journal(self, member: str, until: int) -> list[JournalRow]:
+        raise Unreachable(NOWHERE)
+
+    async def find_event(self, source: str, event_id: str, member: str) -> int:
+        raise Unreachable(NOWHERE)
+
+    async def find_letters(self, source: str, event_id: str, member: str) -> list[DeadLetter]:
         raise Unreachable(NOWHERE)
 
     async def load_issued(self, member: str, limit: int) -> list[Issued]:

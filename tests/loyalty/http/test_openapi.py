@@ -31,6 +31,7 @@ from services.loyalty.http import (
     openapi,
     program,
     spending,
+    stories,
 )
 from services.loyalty.http.app import bare_app
 from services.loyalty.http.problem_codes import KINDS
@@ -51,6 +52,7 @@ def _routes() -> list[APIRoute]:
             activities,
             program,
             holdouts,
+            stories,
             books,
             health,
         )

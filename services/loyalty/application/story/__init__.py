@@ -1,0 +1,1 @@
+"""What happened to a member and why, in sentences of several languages."""

@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from services.loyalty.application.story import catalogue
 from services.loyalty.application.story.words import (
     NONE,
     End,
@@ -252,5 +253,5 @@ def best_of(wanted: Sequence[str]) -> str:
 @lru_cache(maxsize=len(TAGS))
 def language(tag: str) -> Language:
     """A language of the catalogue, read once."""
-    text = files(__package__).joinpath("catalogue", f"{tag}.yaml").read_text("utf-8")
+    text = files(catalogue).joinpath(f"{tag}.yaml").read_text("utf-8")
     return Language(tag, yaml.safe_load(text))

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.loyalty.application.story.told import Told
 from services.loyalty.application.story.words import NONE, Message, Money, say
-from services.loyalty.domain.activity import HoldRequested, RedemptionRequested
+from services.loyalty.domain.activity import Extended, HoldRequested, RedemptionRequested
 
 Data = Mapping[str, Any]
 
@@ -34,6 +34,14 @@ def _of_trace(told: Told) -> Iterator[Message]:
         yield say("followed.worth", amount=Money(trace["worth"], body.money))
     if isinstance(body, HoldRequested) and "ends_at" in trace:
         yield say("followed.held_until", until=told.read_moment(trace["ends_at"]))
+    if isinstance(body, Extended):
+        yield say(
+            "followed.extended",
+            points=trace["points"],
+            until=told.end(body.until),
+            held=trace["held"],
+            while_active=trace.get("while_active", 0),
+        )
     if "tier" in trace:
         yield _judged(told, trace["tier"])
     if "rejudged" in trace:

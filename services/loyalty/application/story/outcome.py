@@ -22,6 +22,7 @@ _QUIET = frozenset(
         "unstuck",
         "claim",
         "claim_back",
+        "extension",
     }
 )
 """Kinds of which nobody expects that points move."""

@@ -341,6 +341,14 @@ def _add_migration(adds: _Adds) -> None:
         "--dry-run", action="store_true", help="check it, print the totals, and take nobody"
     )
     imports.add_argument("--json", action="store_true", help="print totals as one JSON object")
+    exports = adds(
+        "export",
+        "commands.exporting:export",
+        "write all members to the files of an import",
+        example="loyalty export after/    # a folder that is not there yet, or empty",
+    )
+    exports.add_argument("folder", help="the folder; docs/import.md says what will be in it")
+    exports.add_argument("--json", action="store_true", help="print totals as one JSON object")
 
 
 def _add_rejudge(program: _Adds) -> None:

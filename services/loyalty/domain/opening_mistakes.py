@@ -214,9 +214,8 @@ def _of_orders(program: Program, body: Opening, at: Instant) -> Iterator[Mistake
 def _is_possible(line: ReceiptLine) -> bool:
     return (
         line.quantity > 0
-        and 0 <= line.spend <= line.value
         and 0 <= line.returned_quantity <= line.quantity
-        and 0 <= line.returned_amount <= line.value
+        and min(line.value, line.spend, line.returned_amount) >= 0
     )
 
 

@@ -9,11 +9,11 @@ reach falls when the balance of its window, without what came back, no longer al
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.loyalty.domain import badges
-from services.loyalty.domain.account import Account, Reach, Standing
+from services.loyalty.domain.account import Account, Lot, Reach, Standing
 from services.loyalty.domain.activity import TierGiven
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.draft import Draft
@@ -85,10 +85,14 @@ def _counted(
 
 def window_balances(program: Program, account: Account, at: Instant) -> dict[str, int]:
     """What the window that holds ``at`` counts of each currency that levels need, for reads."""
+    return counted_in(program, account, _window_at(program, account.enrolled_at, at))
+
+
+def counted_in(program: Program, account: Account, window: str) -> dict[str, int]:
+    """What a window that is at hand counts of each currency that levels need."""
     terms, tiers = qualifying(program).window, program.tiers
     assert terms is not None
     assert tiers is not None
-    window = _window_at(program, account.enrolled_at, at)
     keys = windows_counted(terms.kind, terms.months, window)
     held = {name: _counted(program, account.windows, name) for name in tiers.currencies}
     return {name: sum(points.get(key, 0) for key in keys) for name, points in held.items()}
@@ -414,31 +418,55 @@ def would_fall(program: Program, account: Account) -> bool:
 
 
 def close_windows(draft: Draft) -> None:
-    """Moves windows that nothing counts any more out of the working state, to their rows: not
-    today's, nor what holds up the tier or will judge it, nor what pending points will enter.
+    """Moves windows that nothing counts any more out of the working state, to their rows."""
+    over = windows_over(
+        draft.program,
+        draft.windows,
+        draft.standing,
+        draft.lots,
+        draft.enrolled_at,
+        at=draft.effective_at,
+    )
+    for currency, key in over:
+        draft.history[f"window:{currency}/{key}"] = [0, draft.windows[currency].pop(key)]
+
+
+def windows_over(
+    program: Program,
+    windows: Mapping[str, Mapping[str, int]],
+    standing: Standing,
+    lots: Iterable[Lot],
+    enrolled_at: Instant,
+    *,
+    at: Instant,
+) -> list[tuple[str, str]]:
+    """Windows, by currency, that nothing counts any more: not today's, nor what holds up the tier
+    or will judge it, nor what pending points will enter.
     """
-    tiers = draft.program.tiers
-    if tiers is None or not any(draft.windows.get(currency) for currency in tiers.currencies):
-        return
-    terms = qualifying(draft.program).window
+    tiers = program.tiers
+    if tiers is None or not any(windows.get(currency) for currency in tiers.currencies):
+        return []
+    terms = qualifying(program).window
     assert terms is not None
-    needed = {window_of(draft, draft.effective_at)} | {
-        r.window for r in draft.standing.reaches if r.window
-    }
-    end = period_end(draft.standing)
+    moments = [at]
+    end = period_end(standing)
     if 0 < end < NEVER:
-        needed.add(window_of(draft, end - 1))
-    if draft.standing.grace_until:
-        needed.add(window_of(draft, draft.standing.grace_until - 1))
-    needed |= {lot.issued for lot in draft.lots if lot.currency in tiers.currencies}
+        moments.append(end - 1)
+    if standing.grace_until:
+        moments.append(standing.grace_until - 1)
+    needed = {_window_at(program, enrolled_at, moment) for moment in moments}
+    needed |= {reach.window for reach in standing.reaches if reach.window}
+    needed |= {lot.issued for lot in lots if lot.currency in tiers.currencies}
     counted = {
         key for window in needed for key in windows_counted(terms.kind, terms.months, window)
     }
     newest = max(counted)
-    for currency in tiers.currencies:
-        held = draft.windows.get(currency, {})
-        for key in [key for key in held if key not in counted and key < newest]:
-            draft.history[f"window:{currency}/{key}"] = [0, held.pop(key)]
+    return [
+        (currency, key)
+        for currency in tiers.currencies
+        for key in windows.get(currency, {})
+        if key not in counted and key < newest
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,6 +341,18 @@ def _add_migration(adds: _Adds) -> None:
         "--dry-run", action="store_true", help="check it, print the totals, and take nobody"
     )
     imports.add_argument("--json", action="store_true", help="print totals as one JSON object")
+    compares = adds(
+        "shadow",
+        "commands.shadow:shadow",
+        "compare balances with those of another system, from a CSV file of"
+        " member_id,currency,available,pending",
+        example="loyalty shadow balances.csv --csv differences.csv",
+    )
+    compares.add_argument("file", help="the file; a first line names the columns")
+    compares.add_argument("--csv", metavar="FILE", help="write there every difference")
+    compares.add_argument(
+        "--json", action="store_true", help="print sums and every difference as one JSON object"
+    )
     exports = adds(
         "export",
         "commands.exporting:export",

@@ -54,6 +54,9 @@ class Shop:
             f" 'type: a new one', '\\x00', {len(body)}, now(), '\\x{body.hex()}')",
         )
 
+    def waits_until(self, when: str) -> None:
+        run_sql(self.database.owner_url, f"UPDATE clock SET now = '{when}'")
+
     def enrols(self, member: str) -> None:
         self.hears("commerce.member.enrolled.v1", member)
 

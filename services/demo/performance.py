@@ -19,6 +19,7 @@ from services.commands.running import stop_on_signals
 from services.commands.wiring import start_logging
 from services.demo.acts import forge_an_entry, kill_a_worker
 from services.demo.backoffice import read_the_books, run_a_draft, show_backoffice
+from services.demo.biography import read_a_life, show_a_life
 from services.demo.orders import Sale, Tally, read_sales
 from services.demo.playing import play
 from services.demo.script import acts
@@ -76,6 +77,9 @@ async def _perform(
         books = await read_the_books(stage)
         summary.backoffice = {"draft": drafted.plain(), "rollforward": books.plain()}
         show_backoffice(console, drafted, books)
+        life = await read_a_life(stage)
+        summary.story = life.plain()
+        show_a_life(console, life)
         killed = await kill_a_worker(stage)
         forged = await forge_an_entry(stage)
         summary.acts = {

@@ -85,6 +85,7 @@ class Summary:
     total_s: float = 0.0
     verified: dict[str, Any] = field(default_factory=dict)
     backoffice: dict[str, Any] = field(default_factory=dict)
+    story: dict[str, Any] = field(default_factory=dict)
     acts: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:

@@ -181,3 +181,15 @@ def test_a_draft_is_run_over_the_play_and_the_roll_forward_foots(told: dict[str,
     closing = {name: bucket["closing"] for name, bucket in books["currencies"]["points"].items()}
     assert sum(closing.values()) == 0
     assert closing["available"] > 0
+
+
+def test_the_story_is_told_of_who_bought_for_a_fortune_and_thought_better_of_it(
+    told: dict[str, Any],
+) -> None:
+    story = told["story"]
+    assert story["member"] == KNOWN_FOR
+    kinds = [item["kind"] for item in story["items"]]
+    assert kinds == ["enrolment", "purchase", "cancellation"]
+    said = [sentence["text"] for item in story["items"] for sentence in item["sentences"]]
+    assert "The member bought order 541431: 1 line for £77,183.60, on the channel web." in said
+    assert "The level fell from “Gold” to “Basic”, because what had reached it came back." in said

@@ -38,8 +38,9 @@ async def holdout(settings: Settings, options: Namespace) -> None:
         trial = _trial(programs, options, now)
         with bar("rows") as shown:
             task = shown.add_task("Comparing", total=None)
-            made = await compare(
-                connection, trial, progress=lambda read: shown.update(task, completed=read)
+            made = Comparison(trial)
+            await compare(
+                connection, made, progress=lambda read: shown.update(task, completed=read)
             )
     if options.json:
         print(json.dumps(made.told()))

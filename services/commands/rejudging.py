@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from argparse import Namespace
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 from rich.console import Console
 from rich.table import Table
 
@@ -18,7 +16,7 @@ from services.commands import wiring
 from services.commands.program import read_file, report_mistakes
 from services.commands.replay import bar
 from services.failures import Refusal
-from services.loyalty.application.dry_run import Moved, draft_after, moved
+from services.loyalty.application.dry_run import Moved, counts, draft_after, moved, rises
 from services.loyalty.application.programs import NoProgram, Programs
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
@@ -29,7 +27,6 @@ from services.loyalty.domain.program import Program
 from services.settings import Settings
 
 _CHUNK = 500
-_MEMBERS = "SELECT member_id FROM account WHERE member_id > $1 ORDER BY member_id LIMIT $2"
 
 
 async def rejudge(settings: Settings, options: Namespace) -> int:
@@ -51,7 +48,7 @@ async def rejudge(settings: Settings, options: Namespace) -> int:
             total = await connection.fetchval("SELECT count(*) FROM account")
             with bar() as shown:
                 task = shown.add_task("Judging anew", total=total)
-                async for looked_at, changed in _changed(connection, session, programs):
+                async for looked_at, changed in _changed(session, programs):
                     members += looked_at
                     found += changed
                     shown.update(task, completed=members)
@@ -66,30 +63,18 @@ async def rejudge(settings: Settings, options: Namespace) -> int:
 
 
 async def _changed(
-    connection: asyncpg.Connection, session: PgSession, programs: Programs
+    session: PgSession, programs: Programs
 ) -> AsyncIterator[tuple[int, list[Moved]]]:
     """All members, some at a time: how many were looked at, and whose level would change."""
     last = ""
-    while rows := await connection.fetch(_MEMBERS, last, _CHUNK):
-        members = [row[0] for row in rows]
+    while members := await session.load_members(last, _CHUNK):
         last = members[-1]
         accounts = await session.load_accounts(members)
         yield len(members), await moved(session, programs, accounts)
 
 
-def _rises(draft: Program, one: Moved) -> bool:
-    assert draft.tiers is not None
-    names = [level.name for level in draft.tiers.levels]
-    before = names.index(one.level) if one.level in names else -1
-    return names.index(one.new_level) > before
-
-
-def _counts(found: list[Moved]) -> Counter[tuple[str, str]]:
-    return Counter((one.level, one.new_level) for one in found)
-
-
 def _as_json(draft: Program, members: int, found: list[Moved]) -> dict[str, Any]:
-    rising = [one for one in found if _rises(draft, one)]
+    rising = [one for one in found if rises(draft, one)]
     return {
         "holds_from": rfc3339(draft.holds_from),
         "plan": draft.tiers.on_change if draft.tiers else None,
@@ -97,8 +82,7 @@ def _as_json(draft: Program, members: int, found: list[Moved]) -> dict[str, Any]
         "rise": len(rising),
         "fall": len(found) - len(rising),
         "changes": [
-            {"from": level, "to": new, "members": count}
-            for (level, new), count in sorted(_counts(found).items())
+            {"from": level, "to": new, "members": count} for level, new, count in counts(found)
         ],
         "who": [{"member_id": one.member, "from": one.level, "to": one.new_level} for one in found],
     }
@@ -108,8 +92,8 @@ def _show(draft: Program, members: int, found: list[Moved], console: Console) ->
     plan = draft.tiers.on_change if draft.tiers else "no tiers"
     console.print(f"From {rfc3339(draft.holds_from)} ({plan}), of {members:,} members:")
     table = Table("from", "to", "", "members")
-    for (level, new), count in sorted(_counts(found).items()):
-        way = "rise" if _rises(draft, Moved("", level, new)) else "fall"
+    for level, new, count in counts(found):
+        way = "rise" if rises(draft, Moved("", level, new)) else "fall"
         table.add_row(level or "none", new, way, f"{count:,}")
     if found:
         console.print(table)

@@ -185,7 +185,7 @@ def test_a_dry_run_of_changed_tiers_says_who_would_rise_and_changes_nothing(
     assert found["who"] == [{"member_id": "17850", "from": "basic", "to": "silver"}]
     assert who.read_text() == "member_id,from,to\n17850,basic,silver\n"
     assert "rise" in shop.types(*rejudges, "--plan=judge_at_once").stdout
-    draft.write_text(draft.read_text().replace("  gold: {", "  golden: {"))
+    draft.write_text(draft.read_text().replace("    gold:\n", "    golden:\n"))
     assert shop.types(*rejudges).returncode == 2, "what it drops needs a successor"
     assert shop.types("tier", "17850", "--reason=x", "--by=y").stderr.endswith("no_manual_tier\n")
 

@@ -234,6 +234,9 @@ class FakeSession:
             profile.born_set_at,
         )
 
+    async def load_members(self, after: str, limit: int) -> list[str]:
+        return sorted(member for member in self.store.accounts if member > after)[:limit]
+
     async def load_receipts(
         self, orders: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Receipt]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from services.loyalty.application.store import Decided, Loaded, Session
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.document import check_successor, compile_program, read_document
+from services.loyalty.domain.program import Program
 from services.loyalty.domain.rejudging import name_of
 
 
@@ -70,6 +72,20 @@ async def moved(
         if write := batch.leave(member):
             found += _changes(member, due[member], write.decided, name_of(draft))
     return found
+
+
+def rises(draft: Program, one: Moved) -> bool:
+    """Whether a member's new level is above the one before."""
+    assert draft.tiers is not None
+    names = [level.name for level in draft.tiers.levels]
+    before = names.index(one.level) if one.level in names else -1
+    return names.index(one.new_level) > before
+
+
+def counts(found: Iterable[Moved]) -> list[tuple[str, str, int]]:
+    """How many go from which level to which."""
+    counted = Counter((one.level, one.new_level) for one in found)
+    return [(level, new, times) for (level, new), times in sorted(counted.items())]
 
 
 def _changes(member: str, loaded: Loaded, decided: list[Decided], name: str) -> list[Moved]:

@@ -16,7 +16,7 @@ from services.loyalty.application.store import Loaded, Session, Write
 from services.loyalty.application.story.letters import DeadLetter
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import JournalRow
-from services.loyalty.domain.holdout_report import Comparison, Trial
+from services.loyalty.domain.holdout_report import Comparison
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.voucher import Voucher
 
@@ -169,6 +169,10 @@ class OnlineStore(Protocol):
         """A session of its own for the time of a ``with`` block."""
         ...
 
+    def snapshot(self) -> AbstractAsyncContextManager[OnlineSession]:
+        """The same, but all that it reads is as of one instant, and it can change nothing."""
+        ...
+
     async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
         """Journal rows with a seq below ``before``, newest first."""
         ...
@@ -215,8 +219,10 @@ class OnlineStore(Protocol):
         """One published version with its document."""
         ...
 
-    async def compare_holdout(self, trial: Trial) -> Comparison:
-        """Reads all members and their orders of the trial's time, one by one."""
+    async def compare_holdout(self, made: Comparison, after: str, limit: int) -> str:
+        """Adds to a comparison up to so many members after one, and their orders of the trial's
+        time; answers the last of them where there may be more, else nothing.
+        """
         ...
 
     async def find_key(self, key_id: str) -> ApiKey | None:

@@ -142,6 +142,10 @@ class Session(Protocol):
         """The accounts that exist, by member."""
         ...
 
+    async def load_members(self, after: str, limit: int) -> list[str]:
+        """The ids of up to so many accounts after one, in order."""
+        ...
+
     async def load_receipts(
         self, orders: Sequence[tuple[str, str]]
     ) -> dict[tuple[str, str], Receipt]:

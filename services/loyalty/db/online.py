@@ -34,7 +34,7 @@ from services.loyalty.db.session import PgSession
 from services.loyalty.db.statements import columns_of
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.chain import JournalRow
-from services.loyalty.domain.holdout_report import Comparison, Trial
+from services.loyalty.domain.holdout_report import Comparison
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.voucher import decode_voucher
 
@@ -146,6 +146,14 @@ class PgOnlineStore:
         async with self._connection() as connection:
             yield PgOnlineSession(connection)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[OnlineSession]:
+        async with (
+            self._connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield PgOnlineSession(connection)
+
     async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
         async with self._connection() as connection:
             rows = await connection.fetch(_PAGE, member, before, limit)
@@ -199,9 +207,9 @@ class PgOnlineStore:
             row = await connection.fetchrow(_VERSION, version)
         return _version(row) if row else None
 
-    async def compare_holdout(self, trial: Trial) -> Comparison:
+    async def compare_holdout(self, made: Comparison, after: str, limit: int) -> str:
         async with self._connection() as connection:
-            return await compare(connection, trial)
+            return await compare(connection, made, after=after, limit=limit)
 
     async def find_key(self, key_id: str) -> ApiKey | None:
         async with self._connection() as connection:

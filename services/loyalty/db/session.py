@@ -69,6 +69,7 @@ _COUNTERS_LOCKED = f"{_COUNTERS} ORDER BY id FOR NO KEY UPDATE"
 _RECEIPTS = _pairs("member_id, order_id, doc", "receipt", "order_id")
 _LOT_COLUMNS = "member_id, lot_key, taken_in, expired, reclaimed, successor"
 _LOTS = _pairs(_LOT_COLUMNS, "lot", "lot_key")
+_AFTER = "SELECT member_id FROM account WHERE member_id > $1 ORDER BY member_id LIMIT $2"
 _LOTS_OF = f"SELECT {_LOT_COLUMNS} FROM lot WHERE member_id = ANY($1::text[])"  # noqa: S608  constants
 _ENDED_HOLDS = (
     _pairs("member_id, hold_id, state, ended_at", "hold", "hold_id")
@@ -120,6 +121,9 @@ class PgSession:
     async def load_accounts(self, members: Sequence[str]) -> dict[str, Loaded]:
         rows = await self.connection.fetch(_ACCOUNTS, members)
         return {row[0]: loaded_from(row) for row in rows}
+
+    async def load_members(self, after: str, limit: int) -> list[str]:
+        return [row[0] for row in await self.connection.fetch(_AFTER, after, limit)]
 
     async def load_receipts(
         self, orders: Sequence[tuple[str, str]]

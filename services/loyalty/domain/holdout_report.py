@@ -102,10 +102,13 @@ class Comparison:
     together.
     """
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(
+        self, trial: Trial, treated: Group | None = None, held_out: Group | None = None
+    ) -> None:
+        """``treated`` and ``held_out`` are what was counted of members before."""
         self.trial = trial
-        self.treated = Group()
-        self.held_out = Group()
+        self.treated = treated or Group()
+        self.held_out = held_out or Group()
         self._buyer = ""
 
     def enrolled(self, member: str, enrolled_at: Instant) -> None:

@@ -738,6 +738,7 @@ HOLDOUT: Example = {
         "spend_per_member": {"GBP": "207.74"},
         "points": {},
     },
+    "next": None,
 }
 WARNING: Example = {
     "place": "boosts.payday.days",
@@ -746,6 +747,23 @@ WARNING: Example = {
     "if that is not meant",
     "line": 31,
     "column": 12,
+}
+REJUDGED: Example = {
+    "holds_from": "2011-07-01T00:00:00Z",
+    "plan": "judge_at_once",
+    "members": 500,
+    "changes": [
+        {
+            "level": "silver",
+            "name": "Silver",
+            "new_level": "gold",
+            "new_name": "Gold",
+            "rises": True,
+            "members": 1,
+        }
+    ],
+    "who": [{"member_id": "17850", "level": "silver", "new_level": "gold"}],
+    "next": "18011",
 }
 PUBLISHED: Example = {**CURRENT, "warnings": [WARNING]}
 CHECKED: Example = {

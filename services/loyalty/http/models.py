@@ -48,8 +48,8 @@ Description: TypeAlias = Annotated[
 Names: TypeAlias = Annotated[
     dict[str, str],
     Field(
-        description="What people call the rules, boosts and cards of the trace, in the language "
-        "asked for.",
+        description="What people call the rules, boosts, cards and levels of the trace, in the "
+        "language asked for.",
         examples=[{"base": "A point for every pound"}],
     ),
 ]
@@ -294,7 +294,7 @@ class RewardIssued(Shown):
     reward: str = Field(description="The reward's id.")
     name: Name
     how: str = Field(description="By `redemption`, or as a `gift`.")
-    by: str = Field(description="The redemption's id, or the gift or card.")
+    by: str = Field(description="The redemption's id, or the gift, card, rule or level.")
     by_name: NameOrNull
     points: int = Field(description="Points paid for it; 0 for a gift.", ge=0)
     issued_at: Moment = Field(description="When.")

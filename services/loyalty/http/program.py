@@ -26,7 +26,7 @@ from services.loyalty.http.security import key_holder
 router = APIRouter(prefix="/v1/program", tags=["programme"])
 
 _READ = [Security(key_holder, scopes=["program:read"])]
-_DOCUMENT: dict[str, Any] = {
+DOCUMENT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": "A programme document; its schema is `contracts/program.schema.json`.",
@@ -233,7 +233,7 @@ async def one_version(
         example=examples.PUBLISHED,
         status=201,
     ),
-    openapi_extra=_DOCUMENT,
+    openapi_extra=DOCUMENT,
 )
 async def publish_version(
     parts: PartsHere,
@@ -260,7 +260,7 @@ async def publish_version(
     responses=openapi.answers(
         "program_mistakes", "unsupported_media_type", example=examples.CHECKED
     ),
-    openapi_extra=_DOCUMENT,
+    openapi_extra=DOCUMENT,
     dependencies=_READ,
 )
 async def check_document(parts: PartsHere, request: Request) -> Checked:

@@ -257,7 +257,7 @@ def _issued(reward: Issued, say: Speech) -> models.RewardIssued:
         name=say.name("rewards", reward.reward),
         how=reward.how,
         by=reward.by,
-        by_name=say.name_in(NAMED_APART, reward.by),
+        by_name=say.name_in(("levels",) if reward.how == "tier" else NAMED_APART, reward.by),
         points=reward.points,
         issued_at=rfc3339(reward.issued_at),
         voucher=reward.voucher or None,
@@ -292,17 +292,17 @@ _OF_REWARDS = frozenset({"redemption", "redemption_reversal"})
 
 
 def names_in(trace: Mapping[str, Any], say: Speech) -> dict[str, str]:
-    """What people call the rules, boosts and cards of a trace, as far as the programme knows."""
+    """What people call the rules, boosts, cards and levels of a trace, as far as that is known."""
     fired = trace.get("fired", ())
     boosts = (boost for one in fired for boost in one.get("boosts", ()))
     others = (name for name, *_ in trace.get("not", ()))
     mentioned = dict.fromkeys((*(one["rule"] for one in fired), *boosts, *others))
-    named = {name: say.name_in(NAMED_APART, name) for name in mentioned}
+    named = {name: say.name_in((*NAMED_APART, "levels"), name) for name in mentioned}
     return {name: called for name, called in named.items() if called}
 
 
 def _entry(entry: LedgerEntry, say: Speech) -> models.EntryShown:
-    giving = ("rewards",) if entry.kind in _OF_REWARDS else (*NAMED_APART, "reasons")
+    giving = ("rewards",) if entry.kind in _OF_REWARDS else (*NAMED_APART, "levels", "reasons")
     return models.EntryShown(
         kind=entry.kind,
         currency=entry.currency,

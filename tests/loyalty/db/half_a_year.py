@@ -65,8 +65,8 @@ earn:
 DOCUMENT = (
     _SHOP.read_text("utf-8")
     .replace("\nearn:\n", _MORE)
-    .replace("silver: {", "silver: {give: [five-off, birthday-treat], ")
-    .replace("gold: {", "gold: {give: 50 points, ")
+    .replace("    silver:\n", "    silver:\n      give: [five-off, birthday-treat]\n")
+    .replace("    gold:\n", "    gold:\n      give: 50 points\n")
 )
 LATE = "undoes-late"
 UNDONE_LATE: dict[int, AnyBody] = {

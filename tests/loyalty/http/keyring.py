@@ -22,7 +22,7 @@ from services.loyalty.application.online import (
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.story.letters import DeadLetter
 from services.loyalty.domain.chain import JournalRow
-from services.loyalty.domain.holdout_report import Comparison, Trial
+from services.loyalty.domain.holdout_report import Comparison
 from services.loyalty.http.app import create_app
 from services.loyalty.http.parts import HttpLimits
 
@@ -45,6 +45,9 @@ class Keyring:
         return self._keys.get(key_id)
 
     def session(self) -> AbstractAsyncContextManager[OnlineSession]:
+        raise Unreachable(NOWHERE)
+
+    def snapshot(self) -> AbstractAsyncContextManager[OnlineSession]:
         raise Unreachable(NOWHERE)
 
     async def load_page(self, member: str, before: int, limit: int) -> list[JournalPageItem]:
@@ -80,7 +83,7 @@ class Keyring:
     async def load_version(self, version: int) -> PublishedVersion | None:
         raise Unreachable(NOWHERE)
 
-    async def compare_holdout(self, trial: Trial) -> Comparison:
+    async def compare_holdout(self, made: Comparison, after: str, limit: int) -> str:
         raise Unreachable(NOWHERE)
 
     def books(self) -> AbstractAsyncContextManager[Books]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import pytest
 
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.domain.calendar import DAY
@@ -78,7 +79,40 @@ async def test_both_groups_stand_side_by_side(client: httpx.AsyncClient, clock: 
         "until": "2011-03-31T23:00:00Z",
         "treated": _group(TREATED, gets=30),
         "held_out": _group(HELD, gets=0),
+        "next": None,
     }
+
+
+async def test_pages_count_on_and_the_last_one_is_the_answer(
+    client: httpx.AsyncClient, clock: FixedClock
+) -> None:
+    await _spring(client, clock)
+    path = "/v1/program/holdouts/spring"
+    whole = (await client.get(path)).json()
+    asked: dict[str, str] = {"limit": "5"}
+    pages = []
+    while True:
+        page = (await client.get(path, params=asked)).json()
+        pages.append(page)
+        if page["next"] is None:
+            break
+        clock.at += DAY  # the time that is looked at is that of the first page
+        asked["cursor"] = page["next"]
+    assert len(pages) == 3
+    members = [page["treated"]["members"] + page["held_out"]["members"] for page in pages]
+    assert members == [5, 10, 12]
+    assert pages[-1] == whole
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "h", "s12", "hWzFd", "h" + "A" * 200, "hWyJvdGhlciJd", "h☃", "hW10="]
+)
+async def test_a_cursor_that_is_not_of_this_comparison_is_refused(
+    client: httpx.AsyncClient, clock: FixedClock, cursor: str
+) -> None:
+    await _spring(client, clock)
+    answer = await client.get("/v1/program/holdouts/spring", params={"cursor": cursor})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_cursor")
 
 
 async def test_another_time_may_be_looked_at(client: httpx.AsyncClient, clock: FixedClock) -> None:

@@ -5,7 +5,6 @@ A month is closed on the command line, by whoever has the key that signs its che
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response, Security
@@ -15,11 +14,11 @@ from services.loyalty.application.api_keys import ApiKey
 from services.loyalty.application.books import Approving, Asked, Close
 from services.loyalty.domain.approved import Approval
 from services.loyalty.domain.bookreport import Table, as_csv, encode_report
-from services.loyalty.domain.calendar import Instant, from_datetime, rfc3339
+from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.http import book_examples, examples, openapi
+from services.loyalty.http.instants import instant
 from services.loyalty.http.models import Moment, Shown
 from services.loyalty.http.parts import PartsHere
-from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
 
 router = APIRouter(prefix="/v1/books", tags=["books"])
@@ -124,9 +123,9 @@ async def report(
         now = await parts.clock.now(session)
     asked = Asked(
         period,
-        _instant("since", since) if since else 0,
-        _instant("until", until) if until else now + 1,
-        _instant("known_by", known_by) if known_by else None,
+        instant("since", since) if since else 0,
+        instant("until", until) if until else now + 1,
+        instant("known_by", known_by) if known_by else None,
     )
     async with parts.store.books() as books:
         made = await books.report(asked, now=now)
@@ -179,24 +178,12 @@ async def approve(
         wanted.what,
         wanted.of,
         wanted.value,
-        _instant("holds_from", wanted.holds_from),
+        instant("holds_from", wanted.holds_from),
         holder.name,
         wanted.issued,
     )
     async with parts.store.books() as books:
         return _approval(await books.approve(approving, now=now))
-
-
-def _instant(name: str, text: str) -> Instant:
-    """The instant of a text. Raises Problem ``invalid_request``."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        mistake = {"place": name, "reason": "should be an RFC 3339 instant with its offset"}
-        raise Problem("invalid_request", mistakes=[mistake])
-    return from_datetime(moment)
 
 
 def _closed(each: Close) -> ClosedPeriod:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Path, Response, Security
+from fastapi import APIRouter, Response, Security
 
 from services.loyalty.application.online import HoldRow
 from services.loyalty.application.queries import Seen
@@ -14,7 +14,7 @@ from services.loyalty.domain.activity import HoldCaptured, HoldRequested, HoldVo
 from services.loyalty.domain.calendar import Instant, rfc3339
 from services.loyalty.http import examples, models, openapi, shown
 from services.loyalty.http.languages import InLanguages, Speech
-from services.loyalty.http.members import MemberId, seen
+from services.loyalty.http.members import MemberId, id_of, seen
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -33,15 +33,7 @@ from services.loyalty.http.spending import (
 router = APIRouter(prefix="/v1/members/{member_id}/holds", tags=["spending"])
 
 HOLDS_SHOWN = 100
-HoldId: TypeAlias = Annotated[
-    str,
-    Path(
-        description="The hold's id.",
-        max_length=64,
-        pattern=r"^[\x21-\x7e]+$",
-        examples=["hd-2a91c4407dd0f1e6b388"],
-    ),
-]
+HoldId: TypeAlias = Annotated[str, id_of("hold", "hd-2a91c4407dd0f1e6b388")]
 
 
 @router.post(

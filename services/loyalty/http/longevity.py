@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from fastapi import APIRouter, Response, Security
 
 from services.loyalty.application.spending import Asked
 from services.loyalty.domain.activity import Extended, Reinstated
-from services.loyalty.domain.calendar import Instant, from_datetime, rfc3339
+from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.http import examples, models, openapi
+from services.loyalty.http.instants import instant
 from services.loyalty.http.members import MemberId
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.security import key_holder
@@ -17,7 +16,6 @@ from services.loyalty.http.spending import (
     COMMON,
     IdempotencyKey,
     answer,
-    invalid,
     name_of,
     settled_by,
 )
@@ -90,17 +88,6 @@ async def reinstate(
         instant("body.expired_from", wanted.expired_from) if wanted.expired_from else 0,
     )
     return await answer(parts, member_id, key, name, wanted, body, accepted=_accepted)
-
-
-def instant(place: str, text: str) -> Instant:
-    """An instant that a request names. Raises Problem where it is none."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise invalid(place, "an instant is written by RFC 3339, as 2011-06-01T00:00:00Z") from None
-    if at.tzinfo is None or not 1970 < at.year < 9000:
-        raise invalid(place, "an instant has an offset, and a year from 1971 to 8999")
-    return from_datetime(at)
 
 
 def _accepted(asked: Asked) -> models.LongerLife:

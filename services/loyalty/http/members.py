@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Path, Query, Security
 
@@ -30,6 +30,18 @@ MemberId: TypeAlias = Annotated[
         examples=["17850"],
     ),
 ]
+
+
+def id_of(what: str, example: str) -> Any:
+    """The path parameter that is the id of something made by a request."""
+    return Path(
+        description=f"The {what}'s id.",
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        examples=[example],
+    )
+
+
 FIRST_PAGE = 2**62  # above every seq
 ISSUED_SHOWN = 100
 _CURSOR = re.compile(r"s([1-9][0-9]{0,17})", re.ASCII)

@@ -411,16 +411,22 @@ class CaptureRequest(Shown):
     )
 
 
-_REASON: Any = Field(
-    description="A reason code of your own.",
-    pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-    examples=["goodwill"],
-)
-_ACTOR: Any = Field(
-    description="Who decided it: an opaque id, never a name or an e-mail address.",
-    pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
-    examples=["agent-7"],
-)
+Reason: TypeAlias = Annotated[
+    str,
+    Field(
+        description="A reason code of your own.",
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        examples=["goodwill"],
+    ),
+]
+Actor: TypeAlias = Annotated[
+    str,
+    Field(
+        description="Who decided it: an opaque id, never a name or an e-mail address.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
+        examples=["agent-7"],
+    ),
+]
 
 
 class ExtensionRequest(Shown):
@@ -435,8 +441,8 @@ class ExtensionRequest(Shown):
         description="Only points that would expire by then; all that would expire before `until`"
         " where it is left out.",
     )
-    reason: str = _REASON
-    actor: str = _ACTOR
+    reason: Reason
+    actor: Actor
 
 
 class ReinstatementRequest(Shown):
@@ -456,8 +462,8 @@ class ReinstatementRequest(Shown):
     expired_from: Moment | None = Field(
         default=None, description="Only points that expired then or later."
     )
-    reason: str = _REASON
-    actor: str = _ACTOR
+    reason: Reason
+    actor: Actor
 
 
 class TransferRequest(Shown):
@@ -482,8 +488,8 @@ class AdjustmentRequest(Shown):
         le=MAX_POINTS,
         strict=True,
     )
-    reason: str = _REASON
-    actor: str = _ACTOR
+    reason: Reason
+    actor: Actor
 
 
 class TierRequest(Shown):
@@ -499,16 +505,8 @@ class TierRequest(Shown):
         description="Until before when (RFC 3339); null: no end.",
         examples=["2012-01-01T00:00:00Z"],
     )
-    reason: str = Field(
-        description="A reason code of your own.",
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-        examples=["status-match"],
-    )
-    actor: str = Field(
-        description="Who decided it: an opaque id, never a name or an e-mail address.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
-        examples=["agent-7"],
-    )
+    reason: Reason
+    actor: Actor
 
 
 class Settled(Shown):

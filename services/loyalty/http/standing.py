@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from fastapi import APIRouter, Path, Response, Security
+from fastapi import APIRouter, Response, Security
 from pydantic import ConfigDict, Field
 
 from services.loyalty.application.queries import Seen
@@ -14,30 +14,15 @@ from services.loyalty.domain.activity import Approved, Blocked, StatusChanged
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.http import examples, openapi, shown
 from services.loyalty.http.languages import InLanguages, Speech
-from services.loyalty.http.members import MemberId, seen
-from services.loyalty.http.models import MAX_POINTS, Moment, Name, Settled, Shown
+from services.loyalty.http.members import MemberId, id_of, seen
+from services.loyalty.http.models import MAX_POINTS, Actor, Moment, Name, Reason, Settled, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.security import key_holder
 from services.loyalty.http.spending import COMMON, IdempotencyKey, answer, name_of, settled_by
 
 router = APIRouter(prefix="/v1/members/{member_id}", tags=["members"])
 
-Reason: TypeAlias = Annotated[
-    str,
-    Field(
-        description="A reason code of your own.",
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
-        examples=["fraud-check"],
-    ),
-]
-Actor: TypeAlias = Annotated[
-    str,
-    Field(
-        description="Who decided it: an opaque id, never a name or an e-mail address.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$",
-        examples=["agent-7"],
-    ),
-]
+AdjustmentId: TypeAlias = Annotated[str, id_of("adjustment", "ad-0d31c6f58a92b7e4406c")]
 What: TypeAlias = Literal["earning", "spending"]
 
 
@@ -200,15 +185,7 @@ async def waiting_adjustments(
 async def approve(
     parts: PartsHere,
     member_id: MemberId,
-    adjustment: Annotated[
-        str,
-        Path(
-            description="The adjustment's id.",
-            max_length=128,
-            pattern=r"^[\x21-\x7e]+$",
-            examples=["ad-0d31c6f58a92b7e4406c"],
-        ),
-    ],
+    adjustment: AdjustmentId,
     key: IdempotencyKey,
     wanted: ApprovalRequest,
 ) -> Response:

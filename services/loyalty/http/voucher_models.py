@@ -9,17 +9,17 @@ from pydantic import ConfigDict, Field
 from services.loyalty.http import examples
 from services.loyalty.http.models import (
     MAX_POINTS,
+    Actor,
     Description,
     Moment,
     Name,
     NameOrNull,
+    Reason,
     Settled,
     Shown,
 )
 
 State: TypeAlias = Literal["open", "used", "expired", "voided"]
-_REASON = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
-_ACTOR = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$"
 
 
 class Worth(Shown):
@@ -91,11 +91,8 @@ class VoidRequest(Shown):
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.VOID_REQUEST]})
 
-    reason: str = Field(description="A reason code of your own.", pattern=_REASON)
-    actor: str = Field(
-        description="Who decided it: an opaque id, never a name or an e-mail address.",
-        pattern=_ACTOR,
-    )
+    reason: Reason
+    actor: Actor
 
 
 class VoucherChanged(Settled):
@@ -119,12 +116,8 @@ class CancellationRequest(Shown):
         le=MAX_POINTS,
         strict=True,
     )
-    reason: str = Field(description="A reason code of your own.", pattern=_REASON)
-    actor: str | None = Field(
-        default=None,
-        description="Who decided it: an opaque id, never a name or an e-mail address.",
-        pattern=_ACTOR,
-    )
+    reason: Reason
+    actor: Actor | None = Field(default=None, description="Who decided it, where that is known.")
 
 
 class Returned(Shown):

@@ -21,7 +21,7 @@ from services.loyalty.domain.voucher import EXPIRED, OPEN, Voucher
 from services.loyalty.http import examples, openapi, shown
 from services.loyalty.http import voucher_models as models
 from services.loyalty.http.languages import InLanguages, Speech
-from services.loyalty.http.members import MemberId, seen
+from services.loyalty.http.members import MemberId, id_of, seen
 from services.loyalty.http.parts import Parts, PartsHere
 from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
@@ -44,15 +44,7 @@ VoucherId: TypeAlias = Annotated[
     str,
     Path(description="The voucher's id.", pattern=r"^v[0-9]{1,18}-[0-9]{1,5}$", examples=["v13-0"]),
 ]
-RedemptionId: TypeAlias = Annotated[
-    str,
-    Path(
-        description="The redemption's id.",
-        max_length=128,
-        pattern=r"^[\x21-\x7e]+$",
-        examples=["rd-5f0c7a2be94d10c86d1b"],
-    ),
-]
+RedemptionId: TypeAlias = Annotated[str, id_of("redemption", "rd-5f0c7a2be94d10c86d1b")]
 
 
 @router.get(

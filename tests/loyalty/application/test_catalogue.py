@@ -164,6 +164,26 @@ def test_every_refusal_of_a_status_or_a_block_is_a_reason_that_types_know() -> N
     assert reasons <= set(get_args(Refused))
 
 
+def refusals() -> Iterator[tuple[str, set[str]]]:
+    """The code of each refusal that is raised, with the facts that it names."""
+    for node in (node for tree in trees(DOMAIN) for node in ast.walk(tree)):
+        if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "Refusal":
+            continue
+        facts = {keyword.arg for keyword in node.keywords}
+        if None not in facts:  # which would be those that a table of reasons has
+            for code in texts(node.args[0]):
+                yield code, {fact for fact in facts if fact}
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_refusal_carries_every_fact_that_its_sentence_tells(tag: str) -> None:
+    found = [(code, facts) for code, facts in refusals() if code in get_args(Refused)]
+    assert len(found) > 50
+    for code, facts in found:
+        told = {place.name for place in places(language(tag).patterns[f"refused.{code}"])}
+        assert told <= facts, code
+
+
 def trace_keys() -> set[str]:
     """Keys that decisions write into their traces."""
     found: set[str] = set()

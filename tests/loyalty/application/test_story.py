@@ -14,7 +14,18 @@ from services.loyalty.application.story.telling import concerns, explain, tell
 from services.loyalty.db.journal import journal_row
 from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.document import parse_program
-from services.loyalty.domain.program import Boost, Boosts, Budget, Filter, Limit, Program, Rate
+from services.loyalty.domain.program import (
+    Boost,
+    Boosts,
+    Budget,
+    Filter,
+    Limit,
+    Pending,
+    Program,
+    Rate,
+    Span,
+    Words,
+)
 from tests.loyalty.domain import shop
 from tests.loyalty.domain.shop import LONDON, Member, Shop, at, line, points, programme, rate, rule
 
@@ -185,6 +196,19 @@ def test_an_order_has_a_story_of_its_own() -> None:
     assert [each.row.seq for each in of_the_order] == [2, 3]
 
 
+def test_the_story_of_an_order_has_what_never_came_too() -> None:
+    waits = points(pending=Pending(until_delivered=True, cancel_after=Span(days=10)))
+    ada = Shop(programme(shop.base(), waits)).enrols("ada")
+    ada.buys("o1", 10_00, at="2011-01-05")
+    ada.shop.waits_until("2011-02-01")
+    versions = {program.version: program for program in ada.shop.programs}
+    *_, last = tell(rows_of(ada), versions, wanted=concerns("o1"))
+    assert [line.strip() for line in as_lines([last], language("en"))][1:3] == [
+        "The delivery of order o1 did not come in time.",
+        "10 points were taken back while they were pending, of what order o1 had earned.",
+    ]
+
+
 def test_one_entry_of_the_ledger_can_be_asked_for() -> None:
     *_, last = refold(rows_of(in_the_gift_shop())[:2], {1: GIFT_SHOP})
     explained = explain(last, {1: GIFT_SHOP}, entry=1)
@@ -239,3 +263,12 @@ def test_late_points_say_when_they_had_happened() -> None:
         "It had happened on 4 January 2011, 12:00 and took effect on 5 January 2011, 12:00,"
         " because it became known late."
     )
+
+
+def test_what_the_version_that_judged_does_not_name_is_called_as_in_the_newest() -> None:
+    plain = programme(shop.base())
+    names = {"earn": {"base": Words({"en": "Every pound"})}}
+    named = programme(shop.base(), version=2, holds_from=at("2011-02-01"), words=names)
+    ada = Shop(plain, named).enrols("ada")
+    ada.buys("o1", 10_00, at="2011-01-05")
+    assert "10 points were earned by “Every pound”." in told(ada)

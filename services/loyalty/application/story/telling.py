@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from services.loyalty.application.batch import order_of
 from services.loyalty.application.replay import Refolded, refold
 from services.loyalty.application.story.earned import earned
 from services.loyalty.application.story.followed import followed
@@ -76,7 +77,8 @@ def explain(
         IndexError: there is no such entry.
     """
     row, before, decision = refolded
-    told = Told(programs[row.program_version], before, decision)
+    newest_first = sorted(programs.values(), key=lambda each: -each.version)
+    told = Told(programs[row.program_version], before, decision, newest_first)
     entries = decision.entries if entry < 0 else [decision.entries[entry]]
     kind = kind_of(decision.facts.parked or decision.activity.body)
     parts: tuple[tuple[Part, Iterable[Message]], ...] = (
@@ -122,7 +124,7 @@ def concerns(order: str) -> Callable[[Refolded], bool]:
         decision = refolded.decision
         body = decision.facts.parked or decision.activity.body
         entries: Sequence[LedgerEntry] = decision.entries
-        named = order in (getattr(body, "order", ""), getattr(body, "for_order", ""))
+        named = order in (order_of(body), getattr(body, "for_order", ""))
         return named or any(entry.order == order for entry in entries)
 
     return about

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,11 +28,16 @@ _GIVERS = ("earn", "boosts", "stamps", "gifts", "levels", "rewards", "reasons")
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A decision, the account before it, and the version that judged."""
+    """A decision, the account before it, and the version that judged.
+
+    Names are those of that version; what it does not name is called as in the first of the
+    ``others`` that does.
+    """
 
     program: Program
     before: Account
     decision: Decision
+    others: Sequence[Program] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -59,10 +64,11 @@ class Told:
 
     def _named(self, name: str, *sections: str, quoted: bool = True) -> Named:
         """Something of the first of these sections of the document that has it."""
-        for section in sections:
-            words = self.program.words.get(section, {}).get(name)
-            if words is not None and words.names:
-                return Named(name, words.names, self.program.language, quoted)
+        for program in (self.program, *self.others):
+            for section in sections:
+                words = program.words.get(section, {}).get(name)
+                if words is not None and words.names:
+                    return Named(name, words.names, program.language, quoted)
         return Named(name, quoted=quoted)
 
     @property

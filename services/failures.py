@@ -55,6 +55,7 @@ _ENDINGS: dict[str, Ending] = {
     "services.loyalty.application.programs.NoProgram": REFUSED,
     "services.loyalty.application.record.Contended": REFUSED,
     "services.loyalty.application.books.BooksRefused": REFUSED,
+    "services.loyalty.application.importing.FilesChanged": REFUSED,
     "services.loyalty.db.keys.KeyRefused": REFUSED,
     "services.loyalty.db.proofs.NotCovered": REFUSED,
     "services.loyalty.domain.mistakes.ProgramMistakes": USAGE,

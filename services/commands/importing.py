@@ -6,27 +6,31 @@ import json
 import sys
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from services.commands import wiring
 from services.commands.replay import bar
 from services.failures import REFUSED, USAGE, Refusal
-from services.loyalty.application.clock import Clock
+from services.loyalty.application.batch import Outcome
 from services.loyalty.application.collector import spare_the_collector
-from services.loyalty.application.importing import Totals, examine, take
+from services.loyalty.application.importing import (
+    NOT_TAKEN,
+    Progress,
+    Totals,
+    check_all,
+    take_all,
+)
 from services.loyalty.application.opening_files import OpeningFiles
 from services.loyalty.application.opening_rows import Comer
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import Habits
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.money import decimal_text
 from services.settings import Settings
 
-CHUNK = 1000
 _TOLD = 20
 """So many refused members are told one by one; the rest is counted."""
 
@@ -41,7 +45,8 @@ async def import_members(settings: Settings, options: Namespace) -> int:
         session = PgSession(connection)
         await programs.refresh(session)
         files = OpeningFiles(folder, programs.at(await clock.now(session)))
-        totals = await _check(session, programs, clock, files)
+        with _progress("Checking") as shown:
+            totals = await check_all(session, programs, clock, files, tell=print, progress=shown)
         if totals is None:
             print(f"loyalty: {folder}: nobody was taken", file=sys.stderr)
             return USAGE.code
@@ -52,8 +57,31 @@ async def import_members(settings: Settings, options: Namespace) -> int:
             members = totals.new + totals.before
             print(f"{folder}: {members:,} members without mistakes; nobody was taken")
             return 0
-        taken = await _take(session, programs, clock, files)
+        with _progress("Taking") as shown:
+            taken = await take_all(
+                session, programs, clock, files, refused=_Teller(), progress=shown
+            )
     return _tell(folder, totals, taken, as_json=options.json)
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Progress]:
+    with bar("members") as shown:
+        task = shown.add_task(what, total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
+
+
+class _Teller:
+    """Tells of members who were refused after all: of the first of them."""
+
+    def __init__(self) -> None:
+        self._told = 0
+
+    def __call__(self, comer: Comer, outcome: Outcome) -> None:
+        self._told += 1
+        if self._told <= _TOLD:
+            why = f"{outcome.reason} {json.dumps(outcome.details)}"
+            print(f"member {comer.member}: refused: {why}", file=sys.stderr)
 
 
 def _folder(name: str) -> Path:
@@ -63,60 +91,8 @@ def _folder(name: str) -> Path:
     return folder
 
 
-async def _check(
-    session: PgSession, programs: Programs, clock: Clock, files: OpeningFiles
-) -> Totals | None:
-    """What the files come to; None where any row is bad, of each of which it says why."""
-    unfit = list(files.unfit())
-    for row in unfit:
-        print(row)
-    if unfit:
-        return None
-    totals, bad = Totals(), 0
-    with bar("members") as shown:
-        task = shown.add_task("Checking", total=files.learn())
-        for comers in _chunks(files.comers()):
-            found = await examine(session, programs, await clock.now(session), comers, totals)
-            for row in sorted(found, key=lambda row: (row.file, row.line)):
-                print(row)
-            bad += len(found)
-            shown.update(task, advance=len(comers))
-    return None if bad else totals
-
-
-async def _take(
-    session: PgSession, programs: Programs, clock: Clock, files: OpeningFiles
-) -> Counter[str]:
-    """How many members were taken, and how many were refused after all."""
-    taken: Counter[str] = Counter()
-    habits = Habits()
-    with bar("members") as shown:
-        task = shown.add_task("Taking", total=files.learn())
-        for comers in _chunks(files.comers()):
-            for comer in comers:
-                for row in comer.bad:
-                    raise Refusal(f"the files changed while they were read: {row}")
-            outcomes = await take(session, programs, clock, comers, habits)
-            for comer, outcome in zip(comers, outcomes, strict=True):
-                taken[outcome.status] += 1
-                if outcome.status in _REFUSED and sum(taken[each] for each in _REFUSED) <= _TOLD:
-                    why = f"{outcome.reason} {json.dumps(outcome.details)}"
-                    print(f"member {comer.member}: refused: {why}", file=sys.stderr)
-            shown.update(task, advance=len(comers))
-    return taken
-
-
-_REFUSED = ("refused", "id_reused")
-
-
-def _chunks(comers: Iterable[Comer]) -> Iterator[list[Comer]]:
-    left = iter(comers)
-    while chunk := list(islice(left, CHUNK)):
-        yield chunk
-
-
 def _tell(folder: Path, totals: Totals, taken: Counter[str], *, as_json: bool) -> int:
-    refused = sum(taken[each] for each in _REFUSED)
+    refused = sum(taken[each] for each in NOT_TAKEN)
     if as_json:
         told = {"taken": taken["accepted"], "taken_before": taken["duplicate"], "refused": refused}
         print(json.dumps(json.loads(_as_json(totals)) | told))

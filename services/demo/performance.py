@@ -20,8 +20,10 @@ from services.commands.wiring import start_logging
 from services.demo.acts import forge_an_entry, kill_a_worker
 from services.demo.backoffice import read_the_books, run_a_draft, show_backoffice
 from services.demo.biography import read_a_life, show_a_life
+from services.demo.comers import bring_along, comers
 from services.demo.orders import Sale, Tally, read_sales
 from services.demo.playing import play
+from services.demo.retail import SHOP_ZONE
 from services.demo.script import acts
 from services.demo.show import show, show_acts, show_service
 from services.demo.stage import Stage, staged
@@ -30,6 +32,7 @@ from services.demo.summary import Summary, read_books
 from services.demo.timeline import Happening, happenings, rubbish
 from services.failures import BOOKS
 from services.loyalty.db.verify import verify
+from services.loyalty.domain.calendar import local_date, midnight
 from services.loyalty.domain.program import Program
 from services.settings import Settings
 
@@ -94,14 +97,19 @@ async def _perform(
             serving.set()
             await show_service(console, stage)
             await stop.wait()
-    good = summary.verified["sound"] and books.foots and killed.passed and forged.passed
+    proved = summary.verified["sound"] and summary.came.good and books.foots
+    good = proved and killed.passed and forged.passed
     return 0 if good else BOOKS.code
 
 
 async def _played(stage: Stage, sales: Sequence[Sale], tally: Tally, console: Console) -> Summary:
     host, port = stage.listening.getsockname()[:2]
     storefront = Storefront(host, port, stage.key)
-    played = await play(stage, storefront, _plot(sales, stage.program), console)
+    members, first = comers(sales), midnight(local_date(sales[0].at, SHOP_ZONE), SHOP_ZONE)
+    await stage.set_clock(first)
+    came = await bring_along(stage, members, first)
+    plot = _plot(sales, stage.program, members)
+    played = await play(stage, storefront, plot, console)
     verdict = await verify(stage.owner)
     books = await read_books(stage.owner, stage.program)
     audience = stage.audience
@@ -112,6 +120,7 @@ async def _played(stage: Stage, sales: Sequence[Sale], tally: Tally, console: Co
         wishes=dict(storefront.answers.most_common()),
         events_published=dict(audience.heard.most_common()),
         published_twice_or_out_of_order=audience.twice_or_out_of_order,
+        came=came,
         played_from=played.from_date,
         played_to=played.to_date,
         play_s=round(played.seconds, 2),
@@ -129,10 +138,10 @@ async def _played(stage: Stage, sales: Sequence[Sale], tally: Tally, console: Co
     )
 
 
-def _plot(sales: Sequence[Sale], program: Program) -> list[Happening]:
+def _plot(sales: Sequence[Sale], program: Program, came: Sequence[str]) -> list[Happening]:
     """Everything that happens, in order: real sales, what is made up around them, some rubbish."""
     rewards = sorted(name for name, reward in program.rewards.items() if reward.cost)
-    told = happenings(sales, acts(sales, rewards))
+    told = happenings(sales, acts(sales, rewards, frozenset(came)))
     last = sales[-1].at
     bad = [post for post in rubbish(sales[0].at) if post.at <= last]
     return list(merge(told, bad, key=lambda each: each.at))

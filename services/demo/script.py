@@ -8,7 +8,7 @@ change when another's does.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import blake2b
@@ -85,13 +85,16 @@ def share(purpose: str, *names: str) -> float:
     return int.from_bytes(blake2b(text, digest_size=7).digest()) / 2**56
 
 
-def acts(sales: Sequence[Sale], rewards: Sequence[str]) -> list[Act]:
-    """All that is made up around the sales, in order of time, up to the last sale."""
+def acts(sales: Sequence[Sale], rewards: Sequence[str], came: Collection[str] = ()) -> list[Act]:
+    """All that is made up around the sales, in order of time, up to the last sale. Members who
+    ``came`` from elsewhere enrol no more.
+    """
     if not sales:
         return []
     purchases = [sale for sale in sales if isinstance(sale, Purchase)]
     last = sales[-1].at
-    made: list[Act] = [*_enrolments(purchases), *_engagements(purchases)]
+    joins = [act for act in _enrolments(purchases) if act.member not in came]
+    made: list[Act] = [*joins, *_engagements(purchases)]
     made += _lapses(purchases, last)
     made += _wishes(purchases, rewards)
     return sorted((act for act in made if act.at <= last), key=lambda act: act.at)
@@ -103,10 +106,11 @@ def _enrolments(purchases: Iterable[Purchase]) -> Iterator[Enrolment]:
         if first.member not in seen:
             seen.add(first.member)
             language = _LANGUAGES.get(first.country, "en")
-            yield Enrolment(first.member, first.at - MINUTE, _born_on(first.member), language)
+            yield Enrolment(first.member, first.at - MINUTE, born_on(first.member), language)
 
 
-def _born_on(member: str) -> date | None:
+def born_on(member: str) -> date | None:
+    """The made-up date of birth of a member, None for one who does not tell."""
     if share("tells birthday", member) < 0.1:
         return None
     return _BIRTHS_FROM + timedelta(days=int(share("birthday", member) * _BIRTHS_DAYS))

@@ -43,8 +43,15 @@ def _headline(summary: Summary) -> Group:
         f" {source['stock_write_offs_left_out']:,} stock write-offs."
     )
     made_up = (
-        "Made up: the programme, birthdays, reviews, surveys, shares, segments, wishes to redeem,"
-        " a few messages sent twice and some rubbish."
+        "Made up: the programme, an older card, birthdays, reviews, surveys, shares, segments,"
+        " wishes to redeem, a few messages sent twice and some rubbish."
+    )
+    came = summary.came
+    same = "all the same as there" if came.good else f"{came.different:,} DIFFER"
+    imported = (
+        f"By import: {came.members:,} members of the older card with {came.points:,} points and"
+        f" {came.orders:,} orders that may come back; {came.same + came.different:,} balances"
+        f" compared, {same}. A second import took {came.again or 'nobody'}."
     )
     speed = (
         f"{summary.played_from} to {summary.played_to} in {summary.play_s:.1f} s:"
@@ -52,7 +59,7 @@ def _headline(summary: Summary) -> Group:
         f" {summary.books.journal_rows:,} activities journaled at {summary.activities_per_s:,.0f}/s"
         f" (the clock's own included)."
     )
-    return Group(Text(real), Text(out), Text(made_up), Text(speed, style="bold"))
+    return Group(Text(real), Text(out), Text(made_up), Text(imported), Text(speed, style="bold"))
 
 
 def _tiers(books: Books) -> Table:
@@ -70,6 +77,7 @@ def _points(name: str, points: Points, causes: Mapping[str, int]) -> Table:
     table = _table(f"Points ({name})", "points")
     rows = [
         ("issued", points.issued, ", ".join(f"{c} {p:,}" for c, p in causes.items())),
+        ("brought along", points.brought_along, "from the older card; not counted as issued"),
         ("redeemed", points.redeemed, ""),
         ("expired", points.expired, ""),
         ("clawed back by refunds", points.clawed_back, ""),

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 
+from services.demo.comers import Came
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.program import Currency, Program
 
@@ -18,12 +19,14 @@ REDEEMED, EXPIRED, ARREARS = "redeemed", "expired", "arrears"
 class Points:
     """The books of one redeemable currency, in points.
 
-    ``issued`` is all that was accrued, ``clawed_back`` what refunds took back of it, whether it
-    was still there or became ``arrears``; ``in_arrears`` what members still owe. ``outstanding`` is
-    what can be spent now or later, and ``worth`` its value in the programme's money.
+    ``issued`` is all that was accrued, ``brought_along`` what came by import, ``clawed_back`` what
+    refunds took back of both, whether it was still there or became ``arrears``; ``in_arrears`` what
+    members still owe. ``outstanding`` is what can be spent now or later, and ``worth`` its value in
+    the programme's money.
     """
 
     issued: int
+    brought_along: int
     pending: int
     available: int
     redeemed: int
@@ -77,6 +80,7 @@ class Summary:
     wishes: dict[str, int]
     events_published: dict[str, int]
     published_twice_or_out_of_order: int
+    came: Came
     played_from: str
     played_to: str
     play_s: float
@@ -191,6 +195,7 @@ def _points(currency: Currency, flows: _Flows) -> Points:
     outstanding = sum(balances.get(bucket, 0) for bucket in ("pending", "available", "held"))
     return Points(
         issued=kinds.get("accrual", 0),
+        brought_along=kinds.get("opening", 0),
         pending=balances.get("pending", 0),
         available=balances.get("available", 0),
         redeemed=balances.get(REDEEMED, 0),

@@ -82,17 +82,27 @@ def test_everything_sold_and_returned_is_journaled_once(told: dict[str, Any], ta
     assert activities["purchase"] == tally.purchases
     assert activities["refund"] == tally.refunds
     assert activities["cancellation"] == tally.cancellations >= 1
-    assert told["books"]["members"] == activities["enrolment"]
+    assert told["books"]["members"] == activities["enrolment"] + activities["opening"]
     assert told["messages_sent"] > tally.purchases + tally.refunds
 
 
 def test_points_flow_and_add_up(told: dict[str, Any]) -> None:
     points = told["books"]["points"]["points"]
     went = points["redeemed"] + points["expired"] + points["outstanding"] + points["clawed_back"]
-    assert went - points["went_into_arrears"] + points["repaid"] == points["issued"]
+    came = points["issued"] + points["brought_along"]
+    assert went - points["went_into_arrears"] + points["repaid"] == came
     assert points["outstanding"] == points["pending"] + points["available"]
     assert min(points["issued"], points["expired"], points["clawed_back"]) > 0
     assert points["worth"].endswith(" GBP")
+
+
+def test_members_of_an_older_card_come_once_with_what_they_had(told: dict[str, Any]) -> None:
+    came = told["came"]
+    assert came["members"] == told["books"]["activities"]["opening"] > 0
+    assert (came["again"], came["different"]) == (0, 0)
+    assert came["same"] == came["members"]
+    assert came["orders"] > 0
+    assert came["points"] == told["books"]["points"]["points"]["brought_along"]
 
 
 def test_tiers_rise_and_birthdays_are_celebrated(told: dict[str, Any]) -> None:
@@ -124,7 +134,8 @@ def test_rubbish_becomes_dead_letters_with_their_reasons(told: dict[str, Any]) -
 def test_what_is_published_comes_once_and_in_order(told: dict[str, Any]) -> None:
     published = told["events_published"]
     assert told["published_twice_or_out_of_order"] == 0
-    assert published["loyalty.member.enrolled.v1"] == told["books"]["members"]
+    joined = published["loyalty.member.enrolled.v1"]
+    assert joined + published["loyalty.member.imported.v1"] == told["books"]["members"]
     assert published["loyalty.activity.lapsed.v1"] == told["books"]["lapsed"]
 
 

@@ -7,12 +7,15 @@ records nothing. So what it finds sound is taken, and its totals are those of th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
 
 from services.loyalty.application.batch import Batch, Outcome
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.csv_rows import BadRow
+from services.loyalty.application.opening_files import OpeningFiles
 from services.loyalty.application.opening_rows import DIGEST, Comer
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import Habits, read_facts, record_batch
@@ -22,6 +25,13 @@ from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.opening_mistakes import mistakes, over
+
+CHUNK = 1000
+NOT_TAKEN = ("refused", "id_reused")
+"""What becomes of members who are not taken."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Told of members done, and of how many there are in all."""
 
 _WHOSE = {
     "already_enrolled": "the member has enrolled here already",
@@ -34,6 +44,10 @@ _WHOSE = {
     "id_reused": "the member came before with other content: what is wrong since is adjusted",
 }
 _NOBODY = Account()
+
+
+class FilesChanged(Exception):
+    """The files are others than those that were checked."""
 
 
 @dataclass(slots=True)
@@ -68,7 +82,33 @@ class Totals:
             self.paid[paid.money, paid.funding] += paid.amount
 
 
-async def examine(
+async def check_all(
+    session: Session,
+    programs: Programs,
+    clock: Clock,
+    files: OpeningFiles,
+    *,
+    tell: Callable[[BadRow], None],
+    progress: Progress,
+) -> Totals | None:
+    """What the files come to; None where any row is bad, and tells of each of these."""
+    unfit = list(files.unfit())
+    for row in unfit:
+        tell(row)
+    if unfit:
+        return None
+    totals, bad, done, total = Totals(), 0, 0, files.learn()
+    for comers in _chunks(files.comers()):
+        found = await _examine(session, programs, await clock.now(session), comers, totals)
+        for row in sorted(found, key=lambda row: (row.file, row.line)):
+            tell(row)
+        bad += len(found)
+        done += len(comers)
+        progress(done, total)
+    return None if bad else totals
+
+
+async def _examine(
     session: Session, programs: Programs, now: Instant, comers: Sequence[Comer], totals: Totals
 ) -> list[BadRow]:
     """Every row of some members that cannot be taken; what can is added to the totals."""
@@ -108,18 +148,39 @@ def _why(programs: Programs, now: Instant, comer: Comer, outcome: Outcome) -> It
     yield BadRow(line, f"member_id: {reason}", file)
 
 
-async def take(
+async def take_all(
     session: Session,
     programs: Programs,
     clock: Clock,
-    comers: Sequence[Comer],
-    habits: Habits,
-) -> list[Outcome]:
-    """Records members; answers what became of each.
+    files: OpeningFiles,
+    *,
+    refused: Callable[[Comer, Outcome], None],
+    progress: Progress,
+) -> Counter[str]:
+    """Records all members, some at a time; answers how many of them became what, and tells of each
+    who was refused after all.
 
     Raises:
+        FilesChanged: a row is bad that was not when it was checked.
         Contended: others changed the same accounts again and again.
     """
-    now = await clock.now(session)
-    incoming = [comer.incoming(now) for comer in comers]
-    return await record_batch(session, programs, clock, incoming, habits=habits)
+    taken: Counter[str] = Counter()
+    total, habits = files.learn(), Habits()
+    for comers in _chunks(files.comers()):
+        for row in (row for comer in comers for row in comer.bad):
+            raise FilesChanged(f"the files changed while they were read: {row}")
+        now = await clock.now(session)
+        incoming = [comer.incoming(now) for comer in comers]
+        outcomes = await record_batch(session, programs, clock, incoming, habits=habits)
+        for comer, outcome in zip(comers, outcomes, strict=True):
+            taken[outcome.status] += 1
+            if outcome.status in NOT_TAKEN:
+                refused(comer, outcome)
+        progress(taken.total(), total)
+    return taken
+
+
+def _chunks(comers: Iterable[Comer]) -> Iterator[list[Comer]]:
+    left = iter(comers)
+    while chunk := list(islice(left, CHUNK)):
+        yield chunk

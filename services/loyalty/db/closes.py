@@ -255,7 +255,7 @@ async def _made(
     progress: Progress | None,
 ) -> Report:
     """The report of a close."""
-    assert of.format == FORMAT, "a format stays in the code as long as a close names it"
+    assert 1 <= of.format <= FORMAT, "a format stays in the code as long as a close names it"
     cuts = Cuts(
         of.starts_at,
         of.ends_at,
@@ -268,6 +268,7 @@ async def _made(
         programs,
         Approvals(await approvals(connection)),
         before=decode_report(before.document) if before else None,
+        form=of.format,
     )
     return await making.report(
         period=of.period,

@@ -42,6 +42,9 @@ from services.loyalty.domain.receipt import Receipt, decode_receipt
 Progress = Callable[[int, int], None]
 """Gets members done and in all."""
 
+_POSTS_VOUCHERS = 2
+"""The first format of the report that does."""
+
 _facts = msgspec.json.Decoder(Facts).decode
 
 
@@ -56,8 +59,12 @@ class Making:
         approvals: Approvals,
         *,
         before: Report | None = None,
+        form: int = bookreport.FORMAT,
     ) -> None:
+        """``form`` is the format of the report."""
         assert programs, "before anything is published there are no books"
+        self._form = form
+        self._never_posted = before is not None and before.format < _POSTS_VOUCHERS
         self._reader = CutReader(connection, cuts)
         self._cuts = cuts
         self._programs = programs
@@ -177,8 +184,12 @@ class Making:
         deferred = self._deferred.rows(
             opening, closing, approvals, since=cuts.since, until=cuts.until
         )
+        vouchers = bookreport.voucher_rolls(self._vouchers)
+        gifts = bookreport.gift_vouchers(
+            vouchers if self._form >= _POSTS_VOUCHERS else (), never_posted=self._never_posted
+        )
         return Report(
-            format=bookreport.FORMAT,
+            format=self._form,
             period=period,
             since=rfc3339(cuts.since),
             happened_before=rfc3339(cuts.until),
@@ -186,10 +197,10 @@ class Making:
             status="closed" if closed else "provisional",
             closed=closed,
             currencies=currencies,
-            vouchers=bookreport.voucher_rolls(self._vouchers),
+            vouchers=vouchers,
             deferred=deferred,
             unpriced=bookreport.unpriced_points(self._unpriced),
-            journals=deferral.postings(deferred, approvals, cuts.until),
+            journals=deferral.postings(deferred, approvals, cuts.until, gifts),
             approvals=[_approved(each) for each in approvals.held_before(cuts.until)],
             proof=Footing(
                 members=self._members,

@@ -28,8 +28,8 @@ ACCOUNTS: dict[str, str] = {
     "partner_receivable": "what third parties owe for the points that they fund",
     "deferred_partner_revenue": "what third parties pay for points that are not redeemed yet",
     "partner_revenue": "what third parties pay for points, once these are redeemed",
-    "marketing_expense": "the cost of points that nobody pays for",
-    "loyalty_provision": "what is set aside for points that nobody pays for",
+    "marketing_expense": "the cost of points and vouchers that nobody pays for",
+    "loyalty_provision": "what is set aside for points and vouchers that nobody pays for",
     "opening_balance": "what came along with imported points: cleared against the books before",
     "rewards_settled": "what rewards took of the provision: it meets the cost of rewards",
 }

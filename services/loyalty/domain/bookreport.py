@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
 import msgspec
 
+from services.loyalty.domain import deferral
 from services.loyalty.domain.calendar import IDLE, NEVER, rfc3339
 from services.loyalty.domain.consideration import half_up
 from services.loyalty.domain.deferral import JournalLine, MonthDeferred
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.movements import PERIOD, PRIOR, Movements
 
-FORMAT = 1
-"""Of the report. A close names the one that it was made in, and is made again in that one."""
+FORMAT = 2
+"""Of the report. A close names the one that it was made in, and is made again in that one. The
+first posts nothing of vouchers that carry no points.
+"""
 
 Table: TypeAlias = Literal[
     "rollforward",
@@ -358,6 +361,20 @@ def _voucher_moves(columns: Mapping[str, Sequence[int]], place: int) -> VoucherM
     )
     closing = opening + issued - used - expired - voided
     return VoucherMoves(opening, issued, used, expired, voided, closing)
+
+
+def gift_vouchers(
+    rolls: Iterable[VoucherRoll], *, never_posted: bool
+) -> Iterator[deferral.GiftVouchers]:
+    """What is to be posted of vouchers that carry no points. With ``never_posted`` those that were
+    open before, too: the close before was made in a format that knew nothing of them.
+    """
+    for roll in rolls:
+        worth = roll.worth
+        if roll.money and not roll.currency:
+            issued = worth.issued + (worth.opening if never_posted else 0)
+            released = worth.expired + worth.voided
+            yield deferral.GiftVouchers(roll.money, issued, worth.used, released)
 
 
 def unpriced_points(found: Mapping[tuple[str, str], int]) -> list[UnpricedPoints]:

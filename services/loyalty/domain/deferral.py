@@ -6,8 +6,9 @@ Standards: IFRS 15 B39 to B47 and ASC 606-10-55-41 to 55-49; the example is IFRS
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
+from typing import NamedTuple
 
 import msgspec
 
@@ -90,7 +91,8 @@ class JournalLine(msgspec.Struct, frozen=True):
     """A posting for the general ledger: one debit and one credit of the same amount.
 
     A code is empty where finance approved none. ``why`` is ``allocated``, ``refunded``,
-    ``recognised``, ``taken_back`` or ``imported``.
+    ``recognised``, ``taken_back``, ``imported`` or ``released``. ``funding`` is that of points, or
+    ``gift_vouchers``: vouchers that carry none.
     """
 
     why: str
@@ -123,6 +125,29 @@ _RECOGNISED = {
 """Debit and credit of what is recognised as points are redeemed (IFRS 15 B40 and B46)."""
 
 _Key = tuple[str, str, str, str]
+
+
+GIFT_VOUCHERS = "gift_vouchers"
+_OF_VOUCHERS = {
+    "allocated": _ALLOCATED[GRATUITOUS],
+    "recognised": _RECOGNISED[GRATUITOUS],
+    "released": ("loyalty_provision", "marketing_expense"),
+}
+"""Debit and credit of vouchers that carry no points: nobody pays for them, so what they are worth
+is a cost of marketing when they are issued, settled when they are used, and none after all when
+they expire or are voided.
+"""
+
+
+class GiftVouchers(NamedTuple):
+    """What vouchers without points were worth in a period, in minor units of ``money``: those
+    issued, used, and expired or voided.
+    """
+
+    money: str
+    issued: int
+    used: int
+    released: int
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -225,9 +250,32 @@ class Ledger:
 
 
 def postings(
-    rows: Iterable[MonthDeferred], approvals: Approvals, until: Instant
+    rows: Iterable[MonthDeferred],
+    approvals: Approvals,
+    until: Instant,
+    vouchers: Iterable[GiftVouchers] = (),
 ) -> list[JournalLine]:
     """What finance posts for a period: every amount once debited and once credited."""
+    return [*_of_points(rows, approvals, until), *_of_vouchers(vouchers, approvals, until)]
+
+
+def _of_vouchers(
+    vouchers: Iterable[GiftVouchers], approvals: Approvals, until: Instant
+) -> Iterator[JournalLine]:
+    for each in vouchers:
+        for why, amount in (
+            ("allocated", each.issued),
+            ("recognised", each.used),
+            ("released", each.released),
+        ):
+            if amount:
+                accounts = _OF_VOUCHERS[why]
+                yield _line(why, GIFT_VOUCHERS, accounts, each.money, amount, approvals, until)
+
+
+def _of_points(
+    rows: Iterable[MonthDeferred], approvals: Approvals, until: Instant
+) -> list[JournalLine]:
     sums: defaultdict[tuple[str, str, str], int] = defaultdict(int)
     for row in rows:
         for why, text in (
@@ -247,19 +295,31 @@ def postings(
             debit, credit = credit, debit
         if not amount:
             continue
-        made.append(
-            JournalLine(
-                "taken_back" if amount < 0 and why == "recognised" else why,
-                funding,
-                debit,
-                approvals.account(debit, until - 1),
-                credit,
-                approvals.account(credit, until - 1),
-                money,
-                decimal_text(abs(amount), money),
-            )
-        )
+        told = "taken_back" if amount < 0 and why == "recognised" else why
+        made.append(_line(told, funding, (debit, credit), money, abs(amount), approvals, until))
     return made
+
+
+def _line(
+    why: str,
+    funding: str,
+    accounts: tuple[str, str],
+    money: str,
+    amount: int,
+    approvals: Approvals,
+    until: Instant,
+) -> JournalLine:
+    debit, credit = accounts
+    return JournalLine(
+        why,
+        funding,
+        debit,
+        approvals.account(debit, until - 1),
+        credit,
+        approvals.account(credit, until - 1),
+        money,
+        decimal_text(amount, money),
+    )
 
 
 def standing(rows: Iterable[MonthDeferred]) -> dict[_Key, Before]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 BOOKS: dict[str, Any] = {
-    "format": 1,
+    "format": 2,
     "period": "2011-02",
     "since": "2011-02-01T00:00:00Z",
     "happened_before": "2011-03-01T00:00:00Z",

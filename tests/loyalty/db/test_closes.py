@@ -24,6 +24,7 @@ from services.loyalty.db.session import PgSession
 from services.loyalty.db.verify import Verdict, verify
 from services.loyalty.domain.activity import (
     AnyBody,
+    Engaged,
     Enrolled,
     Line,
     Purchased,
@@ -31,6 +32,7 @@ from services.loyalty.domain.activity import (
     RedemptionRequested,
     Refunded,
     VoucherUsed,
+    VoucherVoided,
 )
 from services.loyalty.domain.bookreport import (
     Breakage,
@@ -483,6 +485,83 @@ async def test_a_voucher_moves_the_obligation_until_it_ends(session: PgSession) 
     assert (done.allocated, done.recognised_now) == ("90.91", "4.78")
     again = await life.reports("2011-01")
     assert encode_report(again) == encode_report(january)
+
+
+PRESENTS = VOUCHERS.replace(
+    "earn: {", "earn: {thanks: {event: engagement, reward: [present]}, "
+).replace(
+    "rewards:", "rewards:\n  present: {gift_only: true, voucher: {worth: 5.00 GBP, valid: 30 days}}"
+)
+
+
+def posted(report: Report) -> list[tuple[str, str, str, str]]:
+    return [
+        (line.why, line.debit, line.credit, line.amount)
+        for line in report.journals
+        if line.funding == "gift_vouchers"
+    ]
+
+
+async def presented(session: PgSession) -> Life:
+    """Three vouchers that carry no points are open at the end of January."""
+    life = Life(session)
+    await life.opens(PRESENTS, day("2011-01-01"))
+    life.clock.at = day("2011-01-12")
+    await life.does("m00", Enrolled())
+    for _ in range(3):
+        await life.does("m00", Engaged("survey.answered"))
+    life.clock.at = day("2011-02-01")
+    return life
+
+
+async def ends(life: Life) -> Report:
+    """One is used, one is voided, one expires."""
+    await life.does("m00", VoucherUsed("v2-0", "o2"))
+    await life.does("m00", VoucherVoided("v3-0", "sent_twice"))
+    life.clock.at = day("2011-03-01")
+    await catch_up_due(life.session, life.programs, life.clock, until=life.clock.at)
+    return await life.closes("2011-02")
+
+
+ISSUED = ("allocated", "marketing_expense", "loyalty_provision", "15.00")
+ENDED = [
+    ("recognised", "loyalty_provision", "rewards_settled", "5.00"),
+    ("released", "loyalty_provision", "marketing_expense", "10.00"),
+]
+
+
+async def test_vouchers_without_points_are_provided_for_until_they_end(session: PgSession) -> None:
+    life = await presented(session)
+    january = await life.closes("2011-01")
+    february = await ends(life)
+    for report in (january, february):
+        check(report)
+    assert (posted(january), posted(february)) == ([ISSUED], ENDED)
+    [roll] = february.vouchers
+    assert (roll.currency, roll.money, roll.worth) == (
+        "",
+        "GBP",
+        VoucherMoves(1500, 0, 500, 500, 500, 0),
+    )
+    whole = await life.reports(until=day("2011-03-01"))
+    assert posted(whole) == [ISSUED, *ENDED]
+
+
+async def test_a_month_closed_before_they_were_posted_stays_as_it_was(
+    session: PgSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = await presented(session)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(closes, "FORMAT", 1)
+        january = await life.closes("2011-01")
+    assert (january.format, posted(january)) == (1, [])
+    assert posted(await life.reports("2011-02"))[0] == ISSUED
+    february = await ends(life)
+    assert (february.format, posted(february)) == (2, [ISSUED, *ENDED])
+    assert encode_report(await life.reports("2011-01")) == encode_report(january)
+    verdict = await verify(session.connection)
+    await closes.verify(session.connection, verdict)
+    assert verdict.sound, verdict.first
 
 
 EXAMPLE_52 = """

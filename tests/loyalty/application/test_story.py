@@ -76,7 +76,7 @@ def test_a_purchase_is_explained_with_arithmetic_cuts_lots_and_version() -> None
         " 00:00 on and expire at the end of 30 April 2011.",
         "77,183 status points were earned by “A point for every pound” and count towards the"
         " level.",
-        "They are now: 77,183 in the window January 2011.",
+        "They are now: 77,183 in the window of January 2011.",
         "That leaves 100 points to spend, 10,000 pending.",
         "The points reach the level “Gold”, up from “Basic”, until the end of 18 April 2011.",
         "Judged by version 1 of the programme “Harbour Rewards”, which holds from 1 December"

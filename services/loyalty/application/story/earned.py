@@ -90,7 +90,7 @@ def _fired(told: Told, fact: Mapping[str, Any], paid_in: str) -> Iterator[Messag
     before = points + sum(cut for _, cut in cuts)
     rule = told.giver(fact["rule"])
     if fact["rule"].startswith(_MEASURE):
-        yield say("rules.measured", what=told.currency(currency), points=before)
+        yield say("rules.measured", points=told.points(before, currency))
         return
     common: dict[str, Value] = {
         "rule": rule,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from services.loyalty.application.story.told import Told
+from services.loyalty.application.story.told import Told, window
 from services.loyalty.application.story.words import NONE, Message, Money, say
 from services.loyalty.domain.activity import Extended, HoldRequested, RedemptionRequested
 
@@ -47,7 +47,9 @@ def _of_trace(told: Told) -> Iterator[Message]:
     if "rejudged" in trace:
         yield say("followed.rejudged", plan=trace["rejudged"]["plan"])
     if "benefit" in trace:
-        yield say("followed.benefit", terms=trace["terms"], left=trace.get("left", NONE))
+        yield say(
+            "followed.benefit", terms=told.terms(trace["terms"]), left=trace.get("left", NONE)
+        )
     if trace.get("forwarded"):
         yield say("followed.forwarded")
     if "claimed" in trace:
@@ -64,16 +66,18 @@ def _judged(told: Told, tier: Data) -> Message:
         return say(
             "followed.judged",
             level=told.level(level),
-            window=tier["window"],
+            window=window(tier["window"]),
             balance=told.points(balance, tiers.currency),
             needs=told.points(needed, tiers.currency),
         )
     return say(
         "followed.judged_by_several",
         level=told.level(level),
-        window=tier["window"],
+        window=window(tier["window"]),
         how=tier["how"],
-        missing=[told.points(each["missing"], each["currency"]) for each in needs],
+        missing=[
+            told.points(each["missing"], each["currency"]) for each in needs if each["missing"]
+        ],
     )
 
 
@@ -115,7 +119,7 @@ def _tier_warned(told: Told, data: Data) -> Message:
         "followed.tier_warned",
         level=told.level(data["level"]),
         until=told.read_end(data["until"]),
-        missing=[told.points(*each) for each in missing],
+        missing=[told.points(*each) for each in missing if each[0]],
         how=data.get("how", "all"),
     )
 

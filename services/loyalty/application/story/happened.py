@@ -252,7 +252,7 @@ def _transfer_back(told: Told, body: TransferReturned) -> Message:
         "happened.transfer_back",
         points=told.points(points, body.currency),
         member=body.to_member,
-        reason=or_none(body.reason),
+        reason=_because(told, body.reason),
     )
 
 
@@ -375,8 +375,8 @@ def _claimed(_: Told, body: ClaimedPurchase) -> Message:
     )
 
 
-def _claim_back(_: Told, body: ClaimReturned) -> Message:
-    return say("happened.claim_back", member=body.by, reason=or_none(body.reason))
+def _claim_back(told: Told, body: ClaimReturned) -> Message:
+    return say("happened.claim_back", member=body.by, reason=_because(told, body.reason))
 
 
 def _redemption_cancellation(told: Told, body: RedemptionCancelled) -> Message:

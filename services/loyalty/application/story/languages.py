@@ -190,7 +190,7 @@ class Language:
         """Texts as a list: ``a, b and c``, or ``a, a; b, b`` where they have commas themselves."""
         if len(texts) < 2:
             return "".join(texts)
-        if any(comma in text for text in texts for comma in ",，"):
+        if any(comma in text for text in texts for comma in (", ", "，")):
             between: str = self._formats["between_long"]
             return between.join(texts)
         first = self._formats["between"].join(texts[:-1])

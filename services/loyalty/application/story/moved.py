@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from services.loyalty.application.story.told import Told, or_none
-from services.loyalty.application.story.words import NONE, End, Message, Month, Value, phrase, say
+from services.loyalty.application.story.told import Told, or_none, window
+from services.loyalty.application.story.words import NONE, End, Message, Value, phrase, say
 from services.loyalty.domain.accrual import SETTLED
 from services.loyalty.domain.calendar import IDLE, NEVER
 from services.loyalty.domain.ledger import LedgerEntry
@@ -104,17 +104,17 @@ def _lot(told: Told, lot: str, points: int) -> Value:
     stands_for = {"lot": lot, "points": points}
     parts = lot.split("/", 3)
     if len(parts) == 2:
-        return phrase("part.window", stands_for, points=points, window=_issued(parts[1]))
+        return phrase("part.window", stands_for, points=points, window=window(parts[1]))
     month, ends = parts[1], _life(told, int(parts[2]))
     if len(parts) == 3:
-        return phrase("part.lot", stands_for, points=points, month=_issued(month), end=ends)
+        return phrase("part.lot", stands_for, points=points, month=window(month), end=ends)
     awaits = parts[3]
     if awaits.startswith("p"):
         return phrase(
             "part.pending_lot",
             stands_for,
             points=points,
-            month=_issued(month),
+            month=window(month),
             end=ends,
             since=told.moment(int(awaits[1:])),
         )
@@ -122,12 +122,7 @@ def _lot(told: Told, lot: str, points: int) -> Value:
         "part.lot_until_settled" if awaits.startswith(f"d{SETTLED}") else "part.lot_until_delivered"
     )
     order = awaits.removeprefix("d").removeprefix(SETTLED)
-    return phrase(key, stands_for, points=points, month=_issued(month), end=ends, order=order)
-
-
-def _issued(text: str) -> Value:
-    """The month of issue; of a qualifying lot that waits, its window, which may be a year."""
-    return Month(text) if len(text) == len("2011-02") else text
+    return phrase(key, stands_for, points=points, month=window(month), end=ends, order=order)
 
 
 def _life(told: Told, at: int) -> Value:

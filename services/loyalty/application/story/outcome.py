@@ -79,6 +79,7 @@ _FACTS: dict[str, Callable[[Told, Any], Value]] = {
     "reward": lambda told, name: told.reward(name),
     "benefit": lambda told, name: told.benefit(name),
     "level": lambda told, name: told.level(name),
+    "terms": lambda told, text: told.terms(text),
     "mistakes": lambda _, found: [f"{each['at']} ({each['why']})" for each in found],
     "tiers": lambda told, names: [told.level(name) for name in names],
     "choose": lambda told, names: [told.reward(name) for name in names],

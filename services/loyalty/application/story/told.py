@@ -13,11 +13,13 @@ from services.loyalty.application.story.words import (
     End,
     Moment,
     Money,
+    Month,
     Named,
     Value,
     phrase,
 )
 from services.loyalty.domain.account import Account
+from services.loyalty.domain.benefits import quota_of
 from services.loyalty.domain.calendar import IDLE, Instant, from_datetime
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.program import Limit, Program
@@ -107,7 +109,15 @@ class Told:
         return self._named(code, "reasons")
 
     def points(self, amount: int, currency: str) -> Value:
-        """So many points of a currency."""
+        """So many points of a currency; of one that measures what is spent, the money."""
+        terms = self.program.currencies.get(currency)
+        if terms is not None and terms.money:
+            return phrase(
+                "part.spent",
+                {"points": amount, "currency": currency},
+                amount=Money(amount, terms.money),
+                currency=self.currency(currency),
+            )
         return phrase(
             "part.points",
             {"points": amount, "currency": currency},
@@ -125,6 +135,16 @@ class Told:
             points=limit.points or NONE,
             period=limit.period,
         )
+
+    def terms(self, text: str) -> Value:
+        """How much of a benefit there is: ``2 per year``, or ``unlimited``."""
+        quota = quota_of(text)
+        return phrase("part.unlimited", text) if quota is None else self.limit(quota)
+
+
+def window(text: str) -> Value:
+    """A window of points that count for levels: a month, or a year."""
+    return Month(text) if len(text) == len("2011-02") else text
 
 
 def money(amounts: Mapping[str, int], currency: str) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from zoneinfo import ZoneInfo
 
@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from services.loyalty.application.books import Approving, Asked, BooksRefused, Close
 from services.loyalty.db import checkpoints
-from services.loyalty.db.cuts import Cuts
-from services.loyalty.db.reports import Making, Progress, held_at, month_of
+from services.loyalty.db.cuts import Cut
+from services.loyalty.db.reports import Progress, Wanted, held_at, make, month_of
 from services.loyalty.db.session import PgSession
 from services.loyalty.db.verify import Verdict, Wrong
 from services.loyalty.domain.approved import Approval, Approvals, NotApprovable
@@ -86,7 +86,7 @@ async def close(
             )
         checkpoint = await checkpoints.make_within(connection, key, at=at)
         made = Close(period, starts_at, ends_at, checkpoint.number, at, by, FORMAT, "")
-        report = await _made(connection, programs, made, last, progress)
+        [report] = await _made(connection, programs, [made], last, progress)
         await connection.execute(
             _KEEP,
             period,
@@ -119,7 +119,8 @@ async def report(
         for place, each in enumerate(found):
             if asked.period == each.period and asked.known_by is None:
                 before = found[place - 1] if place else None
-                return await _made(connection, programs, each, before, progress)
+                [made] = await _made(connection, programs, [each], before, progress)
+                return made
         return await _provisional(connection, programs, asked, found, now, progress)
 
 
@@ -222,25 +223,24 @@ class PgBooks:
 async def verify(
     connection: asyncpg.Connection, verdict: Verdict, *, progress: Progress | None = None
 ) -> None:
-    """Makes the report of every closed period again, and adds what is not the same to the
-    verdict.
+    """Makes the report of every closed period again, all from one pass, and adds what is not the
+    same to the verdict.
     """
     async with _snapshot(connection):
         found = await closes(connection)
         if not found:
             return
         programs = await _programs(connection)
-        before: Close | None = None
-        for each in found:
-            again = encode_report(await _made(connection, programs, each, before, progress))
-            if again.decode() != each.document:
-                verdict.add(
-                    Wrong("", 0, f"report of closed period {each.period}", each.document, again)
-                )
-            if before is not None and before.ends_at != each.starts_at:
-                what = f"start of closed period {each.period}"
-                verdict.add(Wrong("", 0, what, before.ends_at, each.starts_at))
-            before = each
+        again = await _made(connection, programs, found, None, progress)
+    before: Close | None = None
+    for each, report in zip(found, again, strict=True):
+        text = encode_report(report)
+        if text.decode() != each.document:
+            verdict.add(Wrong("", 0, f"report of closed period {each.period}", each.document, text))
+        if before is not None and before.ends_at != each.starts_at:
+            what = f"start of closed period {each.period}"
+            verdict.add(Wrong("", 0, what, before.ends_at, each.starts_at))
+        before = each
     verdict.checked += (CHECKED,)
 
 
@@ -250,32 +250,28 @@ async def verify(
 async def _made(
     connection: asyncpg.Connection,
     programs: dict[int, Program],
-    of: Close,
+    found: Sequence[Close],
     before: Close | None,
     progress: Progress | None,
-) -> Report:
-    """The report of a close."""
-    assert 1 <= of.format <= FORMAT, "a format stays in the code as long as a close names it"
-    cuts = Cuts(
-        of.starts_at,
-        of.ends_at,
-        checkpoint=of.checkpoint,
-        base=before.checkpoint if before else None,
-    )
-    making = Making(
-        connection,
-        cuts,
-        programs,
-        Approvals(await approvals(connection)),
-        before=decode_report(before.document) if before else None,
-        form=of.format,
-    )
-    return await making.report(
-        period=of.period,
-        known_by=of.closed_at,
-        closed=Closed(of.checkpoint, rfc3339(of.closed_at), of.closed_by),
-        progress=progress,
-    )
+) -> list[Report]:
+    """The reports of closes that follow each other, the first of them after the one ``before``."""
+    known = all(1 <= each.format <= FORMAT for each in found)
+    assert known, "a format stays in the code as long as a close names it"
+    first = found[0]
+    opening = Cut(first.starts_at, checkpoint=(before or first).checkpoint)
+    cuts = [opening, *(Cut(each.ends_at, checkpoint=each.checkpoint) for each in found)]
+    wanted = [
+        Wanted(
+            each.period,
+            each.closed_at,
+            Closed(each.checkpoint, rfc3339(each.closed_at), each.closed_by),
+            None if last is None else decode_report(last.document),
+            each.format,
+        )
+        for last, each in zip((before, *found), found, strict=False)
+    ]
+    approved = Approvals(await approvals(connection))
+    return await make(connection, cuts, wanted, programs, approved, progress=progress)
 
 
 async def _provisional(
@@ -295,22 +291,18 @@ async def _provisional(
     last = found[-1] if found else None
     # What is open goes on from the last close; any other span is read as it is known by then.
     follows = last is not None and last.ends_at == since and known_by >= last.closed_at
-    cuts = Cuts(
-        since,
-        until,
-        asked.known_by,
-        base=last.checkpoint if last is not None and follows else None,
-    )
-    making = Making(
+    base = last.checkpoint if last is not None and follows else None
+    opening = Cut(since, None if base else asked.known_by, base)
+    before = decode_report(last.document) if last is not None and follows else None
+    [made] = await make(
         connection,
-        cuts,
+        [opening, Cut(until, asked.known_by)],
+        [Wanted(asked.period, known_by, before=before)],
         programs,
         Approvals(await approvals(connection)),
-        before=decode_report(last.document) if last is not None and follows else None,
+        progress=progress,
     )
-    return await making.report(
-        period=asked.period, known_by=known_by, closed=None, progress=progress
-    )
+    return made
 
 
 def _next_period(

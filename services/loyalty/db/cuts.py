@@ -1,4 +1,8 @@
-"""What stands in journal and ledger under a cut: set-based, some thousand members at a time."""
+"""What stands in journal and ledger under cuts: set-based, some thousand members at a time.
+
+Several cuts, each inside the next, are read in one pass: of every row it is found out which of them
+is the first to hold it.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,36 @@ from datetime import datetime
 import asyncpg
 
 from services.loyalty.domain.calendar import Instant, to_datetime
+from services.loyalty.domain.movements import OPENING, PERIOD, PRIOR
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
-    """Two cuts, the opening one inside the closing one.
-
-    Attributes:
-        since, until: what had happened before them.
-        known_by: what was known by this instant, unless ``checkpoint`` says so.
-        checkpoint: what was known of each member is what this checkpoint holds; None: by the
-            instant.
-        base: the same of the opening cut; None: as of the closing one.
+class Cut:
+    """What had happened before ``until``, as far as it was known: of each member what a checkpoint
+    holds, else by an instant, else all.
     """
 
-    since: Instant
     until: Instant
     known_by: Instant | None = None
     checkpoint: int | None = None
-    base: int | None = None
+
+
+OUTSIDE = -1
+"""The section of what no cut of a report holds."""
+
+
+def section_of(place: int, closing: int) -> int:
+    """The section in which a row stands of the report whose closing cut is ``closing``, and whose
+    opening cut is the one before. ``place`` is that of the row among all cuts, as statements give
+    it: twice the number of the first cut that holds it, and one more if it had happened before the
+    end of the cut before.
+    """
+    first, late = divmod(place, 2)
+    if place < 0 or first > closing:
+        return OUTSIDE
+    if first < closing:
+        return OPENING
+    return PRIOR if late else PERIOD
 
 
 Span = tuple[str, str]
@@ -36,39 +51,40 @@ Span = tuple[str, str]
 _SIZE = 2000
 _PREFETCH = 1000
 
-# An account's clocks never run back, so either condition keeps the beginning of a chain.
-_WAS_KNOWN = """coalesce(j.seq <= s.was_known, j.seq <= s.is_known,
-                $5::timestamptz IS NULL OR j.recorded_at <= $5)"""
-_IS_KNOWN = "coalesce(j.seq <= s.is_known, $5::timestamptz IS NULL OR j.recorded_at <= $5)"
-_SECTION = f"""CASE
-            WHEN j.effective_at < $3 AND {_WAS_KNOWN} THEN 0
-            WHEN j.effective_at < $3 AND {_IS_KNOWN} THEN 2
-            WHEN j.effective_at < $4 AND {_IS_KNOWN} THEN 1
-            ELSE -1 END"""
+# An account's clocks never run back, so either condition keeps the beginning of a chain; and what
+# was known by one cut is known by all that follow.
+_FIRST = "greatest(width_bucket(j.effective_at, $3), width_bucket(j.seq - 1, s.known))"
+_PLACE = f"2 * {_FIRST} + coalesce(j.effective_at < ($3::timestamptz[])[{_FIRST}], false)::int"
+_HELD_BY_ANY = "< 2 * cardinality($3::timestamptz[])"
 _MEMBERS = """
     seen AS (
-        SELECT a.member_id,
-            CASE WHEN $7::bigint IS NOT NULL THEN coalesce((
-                SELECT h.seq FROM checkpoint_head h
-                WHERE h.member_id = a.member_id AND h.number <= $7
-                ORDER BY h.number DESC LIMIT 1), 0) END AS was_known,
-            CASE WHEN $6::bigint IS NOT NULL THEN coalesce((
-                SELECT h.seq FROM checkpoint_head h
-                WHERE h.member_id = a.member_id AND h.number <= $6
-                ORDER BY h.number DESC LIMIT 1), 0) END AS is_known
+        SELECT a.member_id, ARRAY(
+            SELECT max(CASE
+                WHEN cut.checkpoint IS NOT NULL THEN coalesce((
+                    SELECT h.seq FROM checkpoint_head h
+                    WHERE h.member_id = a.member_id AND h.number <= cut.checkpoint
+                    ORDER BY h.number DESC LIMIT 1), 0)
+                WHEN cut.known_by IS NOT NULL THEN coalesce((
+                    SELECT max(j.seq) FROM journal j
+                    WHERE j.member_id = a.member_id AND j.recorded_at <= cut.known_by), 0)
+                ELSE 9223372036854775807 END) OVER (ORDER BY cut.place)
+            FROM unnest($4::timestamptz[], $5::bigint[]) WITH ORDINALITY
+                AS cut (known_by, checkpoint, place)
+            ORDER BY cut.place
+        ) AS known
         FROM account a WHERE a.member_id > $1 AND a.member_id <= $2
     )
 """
 _SEEN = f"""
     {_MEMBERS}, placed AS (
-        SELECT j.*, {_SECTION} AS section
+        SELECT j.*, {_PLACE} AS place
         FROM seen s JOIN journal j ON j.member_id = s.member_id
         WHERE j.member_id > $1 AND j.member_id <= $2
-    ), cut AS (SELECT * FROM placed WHERE section >= 0)
+    ), cut AS (SELECT * FROM placed WHERE place {_HELD_BY_ANY})
 """  # noqa: S608  our own text
 _LEGS = f"""
     WITH {_SEEN}
-    SELECT c.section, l.currency, l.kind, leg.bucket, split_part(leg.lot, '/', 2) AS issued,
+    SELECT c.place, l.currency, l.kind, leg.bucket, split_part(leg.lot, '/', 2) AS issued,
         split_part(leg.lot, '/', 3) AS expires, sum(leg.points)::bigint
     FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
     CROSS JOIN LATERAL (VALUES
@@ -79,9 +95,9 @@ _LEGS = f"""
 """  # noqa: S608  our own text
 _CURVE = f"""
     WITH {_SEEN}
-    SELECT l.currency, split_part(CASE WHEN l.lot_from = '' THEN l.lot_to ELSE l.lot_from END,
-            '/', 2) AS issued,
-        width_bucket(c.effective_at, $8::timestamptz[]) AS month,
+    SELECT c.place, l.currency, split_part(
+            CASE WHEN l.lot_from = '' THEN l.lot_to ELSE l.lot_from END, '/', 2) AS issued,
+        width_bucket(c.effective_at, $6::timestamptz[]) AS month,
         (coalesce(sum(l.points) FILTER (WHERE l.to_bucket IN ('redeemed', 'arrears')), 0)
         - coalesce(sum(l.points) FILTER (WHERE l.from_bucket = 'redeemed'), 0))::bigint,
         (coalesce(sum(l.points) FILTER (WHERE l.to_bucket IN ('expired', 'forfeited')), 0)
@@ -89,42 +105,53 @@ _CURVE = f"""
     FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
     WHERE l.to_bucket IN ('redeemed', 'arrears', 'expired', 'forfeited')
         OR l.from_bucket IN ('redeemed', 'expired')
-    GROUP BY 1, 2, 3
+    GROUP BY 1, 2, 3, 4
 """  # noqa: S608  our own text
-# Neither kinds nor sections nor times: only where each member's chain ends.
-_LAST = f"""
-    {_SEEN}, last AS (SELECT member_id, max(seq) AS seq FROM cut GROUP BY member_id)
+# Neither kinds nor places nor times: only where each member's chain ends under each of the cuts,
+# and where it ended under those before.
+_ENDS = f"""
+    {_SEEN}, last AS (
+        SELECT member_id, place / 2 AS first, max(seq) AS seq FROM cut GROUP BY 1, 2
+    ), ends AS (
+        SELECT member_id, first, max(seq) OVER chain AS seq,
+            coalesce(max(seq) OVER (chain ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+                AS before
+        FROM last WINDOW chain AS (PARTITION BY member_id ORDER BY first)
+    )
 """  # noqa: S608  our own text
 _HELD = f"""
-    WITH {_LAST}
-    SELECT l.currency, leg.bucket, sum(leg.points)::bigint, count(*)
-    FROM last JOIN ledger l ON l.member_id = last.member_id AND l.seq <= last.seq
+    WITH {_ENDS}
+    SELECT e.first, l.currency, leg.bucket, sum(leg.points)::bigint, count(*)
+    FROM ends e JOIN ledger l ON l.member_id = e.member_id AND l.seq > e.before AND l.seq <= e.seq
     CROSS JOIN LATERAL (VALUES (l.from_bucket, -l.points), (l.to_bucket, l.points))
         AS leg (bucket, points)
-    GROUP BY 1, 2
+    GROUP BY 1, 2, 3
 """  # noqa: S608  our own text
-_CHAINS = f"WITH {_LAST} SELECT count(*), coalesce(sum(seq), 0)::bigint FROM last"  # noqa: S608  our own text
+_CHAINS = f"""
+    WITH {_ENDS}
+    SELECT first, count(*) FILTER (WHERE before = 0), sum(seq - before)::bigint FROM ends GROUP BY 1
+"""  # noqa: S608  our own text
 _ISSUED = f"""
     WITH {_SEEN}
-    SELECT c.member_id, c.seq, c.section, c.kind, c.program_version, c.effective_at,
+    SELECT c.member_id, c.seq, c.place, c.kind, c.program_version, c.effective_at,
         CASE WHEN c.kind IN ('purchase', 'claimed', 'resumed', 'opening') THEN c.body END,
         CASE WHEN c.kind = 'resumed' THEN c.facts END,
         l.kind, l.currency, l.points, l.from_bucket, l.to_bucket, l.lot_from, l.lot_to, l.cause,
         l.order_id
     FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
-    WHERE c.section >= $8 AND (l.kind IN ('accrual', 'opening')
+    WHERE c.place / 2 >= $6 AND (l.kind IN ('accrual', 'opening')
         OR l.kind = 'adjustment' AND l.to_bucket = 'available')
         AND NOT (l.order_id <> '' AND starts_with(c.facts, '{{"receipt":'))
     ORDER BY c.member_id, c.seq, l.n
 """  # noqa: S608  our own text
 _RETURNING = f"""
     WITH {_SEEN}
-    SELECT DISTINCT c.member_id FROM cut c
-    WHERE c.section >= $8 AND starts_with(c.facts, '{{"receipt":') ORDER BY 1
+    SELECT c.member_id, array_agg(DISTINCT c.place / 2) FROM cut c
+    WHERE c.place / 2 >= $6 AND starts_with(c.facts, '{{"receipt":') GROUP BY 1 ORDER BY 1
 """  # noqa: S608  our own text
 _ORDERS = f"""
     WITH {_SEEN}
-    SELECT p.seq, p.section, p.kind, p.program_version, p.effective_at, p.body, p.facts
+    SELECT p.seq, p.place, p.kind, p.program_version, p.effective_at, p.body, p.facts
     FROM placed p
     WHERE starts_with(p.facts, '{{"receipt":') OR EXISTS (
         SELECT FROM ledger l WHERE l.member_id = p.member_id AND l.seq = p.seq
@@ -134,18 +161,18 @@ _ORDERS = f"""
 # A voucher's id holds the seq of the row that issued it. It ends once, by the row that it names.
 _VOUCHED = f"""
     {_MEMBERS}, vouched AS (
-        SELECT v.*, came.seq, came.section AS came,
-            CASE WHEN went.section >= 0 THEN went.section END AS went
+        SELECT v.*, came.seq, came.place AS came,
+            CASE WHEN went.place {_HELD_BY_ANY} THEN went.place END AS went
         FROM seen s JOIN voucher v ON v.member_id = s.member_id
         CROSS JOIN LATERAL (
-            SELECT j.seq, {_SECTION} AS section FROM journal j WHERE j.member_id = v.member_id
+            SELECT j.seq, {_PLACE} AS place FROM journal j WHERE j.member_id = v.member_id
                 AND j.seq = split_part(ltrim(v.voucher_id, 'v'), '-', 1)::bigint
         ) AS came
         LEFT JOIN LATERAL (
-            SELECT {_SECTION} AS section FROM journal j WHERE j.member_id = v.member_id
+            SELECT {_PLACE} AS place FROM journal j WHERE j.member_id = v.member_id
                 AND j.seq = (v.doc::json ->> 'ended_seq')::bigint
         ) AS went ON v.state <> 'open'
-        WHERE came.section >= 0
+        WHERE came.place {_HELD_BY_ANY}
     )
 """  # noqa: S608  our own text
 _VOUCHERS = f"""
@@ -180,16 +207,16 @@ _PLANNED = (
 
 
 class CutReader:
-    """Reads what stands under two cuts, inside a repeatable-read transaction of the caller."""
+    """Reads what stands under cuts, each inside the next, within a repeatable-read transaction of
+    the caller. For a place see :func:`section_of`; ``first`` is the first cut that holds a row.
+    """
 
-    def __init__(self, connection: asyncpg.Connection, cuts: Cuts) -> None:
+    def __init__(self, connection: asyncpg.Connection, cuts: Sequence[Cut]) -> None:
         self._connection = connection
         self._arguments = (
-            to_datetime(cuts.since),
-            to_datetime(cuts.until),
-            None if cuts.known_by is None else to_datetime(cuts.known_by),
-            cuts.checkpoint,
-            cuts.base,
+            [to_datetime(cut.until) for cut in cuts],
+            [None if cut.known_by is None else to_datetime(cut.known_by) for cut in cuts],
+            [cut.checkpoint for cut in cuts],
         )
 
     async def prepare(self) -> int:
@@ -210,47 +237,48 @@ class CutReader:
             last = until
 
     async def legs(self, span: Span) -> Sequence[asyncpg.Record]:
-        """section, currency, kind, bucket, issued, expires and points of entries alike."""
+        """place, currency, kind, bucket, issued, expires and points of entries alike."""
         return await self._fetch(_LEGS, span)
 
     async def curve(self, span: Span, months: Sequence[Instant]) -> Sequence[asyncpg.Record]:
-        """currency, issued, place among ``months`` (their first instants), points redeemed and
-        lost.
+        """place, currency, issued, number among ``months`` (their first instants), points redeemed
+        and lost.
         """
         starts: list[datetime] = [to_datetime(month) for month in months]
         return await self._fetch(_CURVE, span, starts)
 
     async def held(self, span: Span) -> Sequence[asyncpg.Record]:
-        """currency, bucket, points and legs, by each member's last seq alone."""
+        """first, currency, bucket, points and legs, by each member's last seq alone."""
         return await self._fetch(_HELD, span)
 
-    async def chains(self, span: Span) -> tuple[int, int]:
-        """Members and activities under the closing cut."""
-        [row] = await self._fetch(_CHAINS, span)
-        return row[0], row[1]
+    async def chains(self, span: Span) -> Sequence[asyncpg.Record]:
+        """first, and how many members and activities it holds that no cut before does."""
+        return await self._fetch(_CHAINS, span)
 
     async def vouchers(self, span: Span) -> Sequence[asyncpg.Record]:
-        """currency, money, sections of coming and going, state, count, points and worth of vouchers
+        """currency, money, places of coming and going, state, count, points and worth of vouchers
         alike.
         """
         return await self._fetch(_VOUCHERS, span)
 
     async def carried(self, span: Span) -> Sequence[asyncpg.Record]:
-        """currency, month of issue, sections of coming and going, state and points that vouchers
+        """currency, month of issue, places of coming and going, state and points that vouchers
         carry.
         """
         return await self._fetch(_CARRIED, span)
 
     def issued(self, span: Span, least: int) -> AsyncIterator[asyncpg.Record]:
-        """Rows that issued points, one line per entry that is of no receipt from before."""
+        """Rows that issued points, first held by cut ``least`` or later, one line per entry that is
+        of no receipt from before.
+        """
         return self._cursor(_ISSUED, span, least)
 
-    async def returning(self, span: Span, least: int) -> list[str]:
-        """Members of whom a receipt changed."""
-        return [row[0] for row in await self._fetch(_RETURNING, span, least)]
+    async def returning(self, span: Span, least: int) -> Sequence[tuple[str, Sequence[int]]]:
+        """Members of whom a receipt changed, each with the cuts that are the first to hold that."""
+        return [(row[0], row[1]) for row in await self._fetch(_RETURNING, span, least)]
 
     def orders(self, member: str) -> AsyncIterator[asyncpg.Record]:
-        """All rows of one member that made or changed a receipt, and later ones: section -1."""
+        """All rows of one member that made or changed a receipt, later ones than any cut too."""
         return self._cursor(_ORDERS, (_before(member), member))
 
     async def receipts(self, member: str, orders: Sequence[str]) -> dict[str, str]:

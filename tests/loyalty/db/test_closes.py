@@ -269,9 +269,13 @@ async def test_a_close_is_final_and_runs_again_byte_for_byte(life: Life) -> None
         again = await life.reports(report.period)
         assert encode_report(again) == encode_report(report)
     verdict = await verify(life.session.connection)
-    await closes.verify(life.session.connection, verdict)
+    asked: list[str] = []
+    with life.session.connection.query_logger(lambda told: asked.append(told.query)):
+        await closes.verify(life.session.connection, verdict)
     assert verdict.sound, verdict.first
     assert closes.CHECKED in verdict.checked
+    once = (cuts._LEGS, cuts._HELD, cuts._CHAINS, cuts._CURVE, cuts._VOUCHERS, cuts._RETURNING)
+    assert {statement: asked.count(statement) for statement in once} == dict.fromkeys(once, 1)
 
 
 async def test_later_entries_go_to_the_first_open_period_whatever_their_times(life: Life) -> None:

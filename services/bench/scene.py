@@ -176,10 +176,15 @@ class Databases:
         )
         url = in_database(self.owner_url, TEMPLATE)
         await asyncio.to_thread(migrate.upgrade, url)
+        await self.publish(url, 1, document, holds_from)
+
+    async def publish(self, url: str, number: int, document: str, holds_from: Instant) -> None:
+        """Adds a version of the programme to a database of the owner's."""
         async with connection(url) as owner:
             await owner.execute(
                 "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
-                " published_by) VALUES (1, $1, $1, $2, repeat('0', 64), 'bench')",
+                " published_by) VALUES ($1, $2, $2, $3, repeat('0', 64), 'bench')",
+                number,
                 to_datetime(holds_from),
                 document,
             )

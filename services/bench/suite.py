@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from services.bench.again import Again
 from services.bench.deciding import deciding
 from services.bench.measure import Bench, Run, Shape
 from services.bench.scene import Databases, Log, Story, Stretch, member_name
@@ -42,6 +43,10 @@ TARGETS: Mapping[str, float] = {
     "whole ÷ blind, 2 workers, 2 lanes": 0.45,
     "two workers ÷ one, 2 lanes": 1.4,
     "batches ÷ one transaction per event": 4.0,
+    "replay ÷ whole, one worker, one lane": 1.0,
+    "replay ÷ whole, 2 workers, 2 lanes": 1.0,
+    "budget ÷ none, one worker, one lane": 0.9,
+    "budget ÷ none, 2 workers, 2 lanes": 0.9,
 }
 """What the design asks for, at the median."""
 
@@ -87,9 +92,12 @@ async def paired(
     console: Console,
     *,
     repeats: int,
+    again: Again,
     shapes: Sequence[Shape] = SHAPES,
 ) -> None:
-    """Whole path and blind write of the same events, shape by shape, several times."""
+    """Whole path and blind write of the same events, shape by shape, several times; and what the
+    whole path recorded decided again, in as many processes as it had workers.
+    """
     places = {_id(message): (p, o) for p, o, message in await log.read(stretch)}
     for repeat in range(repeats):
         rates: dict[str, float] = {}
@@ -103,6 +111,14 @@ async def paired(
                         stretch, shape, target, source_url=source[0], places=places, rows="all"
                     )
                     blind = findings.rate(f"blind write, {shape}", run)
+                if shape in (ONE, FULL):
+                    for name, run_again in (
+                        ("replay", again.replayed),
+                        ("program diff", again.drafted),
+                    ):
+                        rate = await run_again(source[1], shape.workers)
+                        findings.rates.setdefault(f"{name}, {shape}", []).append(rate)
+                        findings.ratio(f"{name} ÷ whole, {shape}", rate / whole)
                 if shape == ONE:
                     for rows, name in (
                         ("ledger", "consume + COPY of one ledger row"),
@@ -140,6 +156,21 @@ async def one_by_one(bench: Bench, stretch: Stretch, findings: Findings, repeats
     batches = findings.rates[f"whole path, {ONE}"]
     for batch, single in zip(batches, findings.rates["one transaction per event"], strict=False):
         findings.ratio("batches ÷ one transaction per event", batch / single)
+
+
+async def budgets(
+    bench: Bench, stretch: Stretch, findings: Findings, *, repeats: int, again: Again
+) -> None:
+    """The whole path with a budget from which every event takes, and without it, in turn."""
+    for _ in range(repeats):
+        for shape in (ONE, FULL):
+            rates = []
+            for name, version in zip(("a budget", "none"), again.budgeted, strict=True):
+                async with bench.databases.clone(stretch) as urls:
+                    await bench.databases.publish(urls[0], 2, version, again.begins_at - DAY // 2)
+                    run = await bench.whole(stretch, shape, urls)
+                    rates.append(findings.rate(f"whole path with {name}, {shape}", run))
+            findings.ratio(f"budget ÷ none, {shape}", rates[0] / rates[1])
 
 
 async def beside(bench: Bench, stretch: Stretch, findings: Findings) -> None:
@@ -209,9 +240,11 @@ async def run(
     # A clone needs its template to itself, so nobody stays connected to it.
     try:
         ordinary = await log.write(Story("ordinary", events, members), begins_at, seed=1)
-        await paired(bench, log, ordinary, findings, console, repeats=repeats)
+        again = Again(document, begins_at, bench.environment)
+        await paired(bench, log, ordinary, findings, console, repeats=repeats, again=again)
         few = await log.write(Story("singles", max(2000, events // 20), members), begins_at, seed=2)
         await one_by_one(bench, few, findings, repeats)
+        await budgets(bench, ordinary, findings, repeats=repeats, again=again)
         if not quick:
             timed = Story("stages", max(6000, events // 4), members)
             findings.others["decide alone"] = deciding(

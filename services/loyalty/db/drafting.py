@@ -71,7 +71,7 @@ async def run_draft(
         versions = await _versions(keeper)
         draft = _draft(versions, text, since)
         total = await total_of(keeper)
-        spans = await spans_of(keeper, total)
+        spans = await spans_of(keeper, total, processes)
         tasks = [_Task(url, snapshot, span, text, since) for span in spans]
         whole = Difference()
         shared = min(processes, len(tasks)) > 1

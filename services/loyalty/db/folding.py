@@ -25,7 +25,10 @@ CHUNK = 4000
 """Activities that are folded together, if one member has no more."""
 
 SPAN = 50_000
-"""Activities of one task, where several processes share the work."""
+"""Activities of one task at most, where several processes share the work."""
+
+EACH = 3
+"""So many tasks there are for each process at least, so that none waits long for the last."""
 
 NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
 _JOURNAL = (
@@ -70,9 +73,12 @@ async def total_of(connection: asyncpg.Connection, member: str | None = None) ->
     return total
 
 
-async def spans_of(connection: asyncpg.Connection, total: int) -> list[Span]:
-    """All members that there may be, in parts with about as many activities each."""
-    rows = await connection.fetch(_PARTS, total // SPAN + 1, total)
+async def spans_of(connection: asyncpg.Connection, total: int, processes: int = 1) -> list[Span]:
+    """All members that there may be, in parts with about as many activities each: enough to share,
+    and none smaller than what is folded together anyway.
+    """
+    most = total if processes == 1 else max(CHUNK, total // (processes * EACH))
+    rows = await connection.fetch(_PARTS, total // max(1, min(SPAN, most)) + 1, total)
     bounds = ["", *(after(row[0]) for row in rows[:-1]), "\U0010ffff"]
     return [Span(low, high) for low, high in pairwise(bounds)]
 

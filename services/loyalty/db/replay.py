@@ -65,7 +65,8 @@ async def replay(
     async with keeping as keeper, keeper.transaction(isolation="repeatable_read", readonly=True):
         snapshot = await keeper.fetchval("SELECT pg_export_snapshot()")
         total = await total_of(keeper, member)
-        spans = [Span(member, after(member))] if member else await spans_of(keeper, total)
+        spans = [Span(member, after(member))] if member else []
+        spans = spans or await spans_of(keeper, total, processes)
         tasks = [_Task(url, snapshot, span) for span in spans]
         whole = Replayed()
         shared = min(processes, len(tasks)) > 1

@@ -56,8 +56,8 @@ _facts = msgspec.json.Decoder(Facts).decode
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A report that is wanted: of which period, known by when, by which close, what the close before
-    reported (None before the first), and in which format.
+    """A report that is wanted: of which period, known by when, by which close, what the close
+    before reported (None before the first), and in which format.
     """
 
     period: str

@@ -12,7 +12,7 @@ import msgspec
 
 from services.loyalty.application.intake import DERIVED_SOURCE, event_digest, unquoted
 from services.loyalty.application.refusal import Unacceptable
-from services.loyalty.application.store import Incoming
+from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain.activity import (
     Activity,
     Amended,
@@ -21,12 +21,20 @@ from services.loyalty.domain.activity import (
     ClaimedPurchase,
     ClaimReturned,
     Delivered,
+    Engaged,
+    MergeAnswered,
+    MergeOffered,
+    MergeReceived,
+    Purchased,
     ReferralCancelled,
     ReferralQualified,
     ReferralSettled,
     Refunded,
+    Segmented,
+    StatusChanged,
     TransferReceived,
     TransferReturned,
+    VoucherVoided,
     decode_body,
 )
 from services.loyalty.domain.calendar import Instant, rfc3339
@@ -50,6 +58,14 @@ Travelling = (
     | Amended
     | Cancelled
     | Refunded
+    | Purchased
+    | Engaged
+    | Segmented
+    | StatusChanged
+    | MergeOffered
+    | MergeAnswered
+    | MergeReceived
+    | VoucherVoided
 )
 """Bodies that one account may send to another; any other on that topic is none of ours."""
 
@@ -194,6 +210,7 @@ def _derived(message: Derived, body: AnyBody) -> DerivedMessage:
         Activity(body, message.at, 0, DERIVED_SOURCE, name),
         event_digest(DERIVED_SOURCE, name),
         bytes(message.body),
+        ProfilePatch(erase=True) if isinstance(body, StatusChanged) else None,
     )
     return DerivedMessage(origin, message.batch, incoming)
 

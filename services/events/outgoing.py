@@ -97,6 +97,14 @@ REWARDS_KEPT = {
 CARRIED_WORTH = _text("What it is worth: an amount and its currency.", examples=["5.00 GBP"])
 
 
+MERGE = _text("Id of the merge; empty for what a merged account passes on later.")
+MERGED_POINTS: Schema = {
+    "type": "object",
+    "description": "Points of open lots, pending ones too, by currency.",
+    "additionalProperties": {"type": "integer", "minimum": 1},
+}
+
+
 def _voucher(says: str, example: Mapping[str, Any], **more: Schema) -> Published:
     fields = {"voucher": VOUCHER, "reward": REWARD, "currency": CURRENCY, "points": POINTS}
     told = {"voucher": "v12-0", "reward": "five-off", "currency": "points", "points": 500}
@@ -177,6 +185,47 @@ PUBLISHED: dict[str, Published] = {
         "Earning or spending is no longer blocked for a member.",
         {"what": _text("What.", enum=["earning", "spending"]), "reason": REASON},
         {"what": "spending", "reason": "card-found"},
+    ),
+    "loyalty.member.merged.v1": Published(
+        "A member's account became part of another one's. What it had is on its way there.",
+        {"merge": MERGE, "into": _text("The member who goes on."), "points": MERGED_POINTS},
+        {"merge": "mg-5f0c7a2be94d10c86d1b", "into": "17850", "points": {"points": 1200}},
+    ),
+    "loyalty.member.merge-declined.v1": Published(
+        "A member's account stays as it was: it did not become part of another one's.",
+        {"merge": MERGE, "into": _text("The other member."), "reason": REASON},
+        {"merge": "mg-5f0c7a2be94d10c86d1b", "into": "17850", "reason": "holds_open"},
+    ),
+    "loyalty.member.absorbed.v1": Published(
+        "Something that a merged account had is in this one now: one part of several, in any order."
+        " What a person is given once and both members got is named, and stays.",
+        {
+            "merge": MERGE,
+            "from": _text("The member whose account it was."),
+            "part": _count("Which part; 1 holds what belongs to the person.", minimum=1),
+            "parts": _count("Of how many.", minimum=1),
+            "points": MERGED_POINTS,
+            "given_twice": {
+                "type": "array",
+                "description": "Gifts of one year, badges, limits for life and enrolment rules.",
+                "items": {
+                    "type": "object",
+                    "required": ["what", "name"],
+                    "properties": {
+                        "what": _text("What.", enum=["gift", "badge", "limit", "enrolment"]),
+                        "name": _text("Its name in the programme."),
+                    },
+                },
+            },
+        },
+        {
+            "merge": "mg-5f0c7a2be94d10c86d1b",
+            "from": "12346",
+            "part": 1,
+            "parts": 1,
+            "points": {"points": 1200},
+            "given_twice": [{"what": "gift", "name": "birthday"}],
+        },
     ),
     "loyalty.adjustment.requested.v1": Published(
         "An adjustment waits for a second person. No point moved yet.",

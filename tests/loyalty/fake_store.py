@@ -279,6 +279,17 @@ class FakeSession:
     ) -> dict[tuple[str, str], list[int]]:
         return {key: list(self.store.history[key]) for key in keys if key in self.store.history}
 
+    async def load_all_history(self, members: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+        return {key: list(row) for key, row in self.store.history.items() if key[0] in members}
+
+    async def load_welcomes(self, members: Sequence[str]) -> dict[str, list[str]]:
+        joined = {key for key, row in self.store.journal.items() if row[2] == "enrolment"}
+        given: dict[str, set[str]] = {}
+        for member, seq, _, kind, *more in self.store.ledger:
+            if member in members and (member, seq) in joined and kind == "accrual":
+                given.setdefault(member, set()).add(more[6])
+        return {member: sorted(causes) for member, causes in given.items()}
+
     async def load_levels(
         self, moments: Sequence[tuple[str, Instant]]
     ) -> dict[tuple[str, Instant], str]:

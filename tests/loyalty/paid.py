@@ -51,7 +51,14 @@ def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
         told[member, order] += reader.issued(each, entries)
     for (member, order), chain in chains.items():
         last = decode_receipt(shop.store.receipts[member, order])
-        told[member, order] += reader.returned(made.get((member, last.seq)), chain, last)
+        absorbed = reversed(shop.store.account(member).affairs.absorbed) if last.of else ()
+        earlier = [
+            (row._replace(section=-1), receipt)
+            for other in absorbed
+            for row, receipt in chains.get((other, order), ())
+        ]
+        found = reader.returned(made.get((last.of or member, last.seq)), [*earlier, *chain], last)
+        told[last.of or member, order] += (each for each in found if each.section > 0)
     return told
 
 
@@ -66,11 +73,28 @@ def check_paid(shop: Shop) -> None:
         assert 0 <= left == int(left), (member, order, left)
         if not order or (member, order) not in shop.store.receipts:
             continue
-        receipt = decode_receipt(shop.store.receipts[member, order])
+        receipt = _latest(shop, member, order)
         assert left <= prices.get((member, order), 0) or _amended(shop, member, order)
         posted = [posting for posting in receipt.postings if not posting.window]
         if all(sum(posting.reversed) == posting.points for posting in posted):
             assert left == 0, (member, order, shares)
+
+
+def _latest(shop: Shop, member: str, order: str) -> Receipt:
+    """The receipt as it is by whichever of the member's ids came last."""
+    account, receipts = shop.store.account(member), shop.store.receipts
+    if account.merged_into:
+        for who in _onwards(shop, account.merged_into):
+            later = receipts.get((who, order))
+            if later is not None and decode_receipt(later).of == member:
+                return decode_receipt(later)
+    return decode_receipt(receipts[member, order])
+
+
+def _onwards(shop: Shop, member: str) -> list[str]:
+    """A member and those whose accounts took hers over, the last one first."""
+    into = shop.store.account(member).merged_into
+    return [*(_onwards(shop, into) if into else []), member]
 
 
 def _prices(shop: Shop) -> dict[Order, int]:

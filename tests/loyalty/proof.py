@@ -79,7 +79,11 @@ class Auditor:
 
     def in_transit(self, currency: str) -> int:
         """Points on their way between members."""
-        return sum(books.balances[currency, "transit"] for books in self.books.values())
+        return self.over_all(currency, "transit")
+
+    def over_all(self, currency: str, bucket: str) -> int:
+        """What a bucket holds over all members."""
+        return sum(books.balances[currency, bucket] for books in self.books.values())
 
     def _post(self) -> None:
         for member, _, _, *rest in self.store.ledger[self._posted :]:

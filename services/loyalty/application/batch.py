@@ -7,7 +7,7 @@ what its own Decisions change, so that a purchase and its refund in one batch me
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
@@ -28,7 +28,7 @@ from services.loyalty.domain import (
     stamps,
     tier_periods,
 )
-from services.loyalty.domain.account import Account
+from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
     Activity,
     Amended,
@@ -40,6 +40,8 @@ from services.loyalty.domain.activity import (
     HoldCaptured,
     HoldVoided,
     Lapsed,
+    MergeAnswered,
+    MergeReceived,
     Opening,
     PurchaseClaimed,
     Purchased,
@@ -79,7 +81,7 @@ from services.loyalty.domain.periods import window_key, windows_counted
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.referrals import written_code
-from services.loyalty.domain.refusal import CodeNeeded, purchase_of
+from services.loyalty.domain.refusal import CodeNeeded, awaited_order, purchase_of
 from services.loyalty.domain.voucher import Redemption, Voucher
 
 log = logging.getLogger(__name__)
@@ -125,6 +127,11 @@ class Reads:
     holds: dict[tuple[str, str], EndedHold] = field(default_factory=dict)
     vouchers: dict[tuple[str, str], Voucher] = field(default_factory=dict)
     redemptions: dict[tuple[str, str], Redemption] = field(default_factory=dict)
+    given: dict[str, list[str]] = field(default_factory=dict)
+    absorbed: dict[str, list[str]] = field(default_factory=dict)
+    """By member, the other ids under which rows were read as well."""
+    profiles: Mapping[str, Loaded] = field(default_factory=dict)
+    """Accounts that become part of others, for what their profiles know."""
 
     def overlay(self, member: str, decision: Decision) -> None:
         """Lays what a decision about a member changed over what was read, all but its receipts: so
@@ -218,7 +225,7 @@ class Batch:
         activity = _not_before(self._now_recorded(incoming.activity), desk.account)
         self.catch_up(incoming.member, effective_at(desk.account, activity))
         decision = self._decide(desk, activity, incoming.event_digest, digest)
-        patch = incoming.profile
+        patch = incoming.profile or self._taken_over(desk, activity.body)
         if patch is not None and (decision.outcome != "refused" or patch.erase):
             desk.patch(patch, activity.recorded_at)
         self._release(desk, activity.body, decision)
@@ -269,6 +276,13 @@ class Batch:
     def leave(self, member: str) -> Write | None:
         """What the batch records of one member, of whom it then knows nothing any more."""
         return self._write(self._desks.pop(member), False)
+
+    def _taken_over(self, desk: _Desk, body: AnyBody) -> ProfilePatch | None:
+        """The date of birth that a member has by another id, where none is known by this one."""
+        if not isinstance(body, MergeReceived) or desk.born_on is not None:
+            return None
+        other = self._reads.profiles.get(body.from_member)
+        return None if other is None or not other.born_on else ProfilePatch(other.born_on)
 
     # How --------------------------------------------------------------------------------------
 
@@ -345,6 +359,12 @@ class Batch:
         self._reads.overlay(desk.loaded.member, decision)
 
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
+        if isinstance(body, MergeAnswered):
+            return self._all_of(desk)
+        if isinstance(body, MergeReceived):
+            keys = history_keys(program, desk.account, body, None, occurred_at)
+            given = self._reads.given.get(desk.loaded.member, []) if body.given else []
+            return Facts(history=self._history(desk, keys), given=given)
         facts = self._common_facts(desk, program, body, occurred_at)
         return self._with_rows(desk, body, facts) if type(body) in NAMES_ROWS else facts
 
@@ -367,7 +387,6 @@ class Batch:
                 return Facts(member=held_out, allowances=allowances)
             return NO_FACTS
         lots: dict[str, LotTotals] = {}
-        history: dict[str, list[int]] = {}
         vouchers: dict[str, Voucher] = {}
         if receipt is not None and not isinstance(body, Purchased):
             keys = refunds.lot_keys(receipt)
@@ -381,10 +400,7 @@ class Batch:
                 for each in rule_rewards.vouchers_of(receipt, account):
                     vouchers[each] = self._reads.vouchers[member, each]
             lots = self._lots(member, account, keys)
-        for key in history_keys(program, account, body, receipt, occurred_at):
-            value = self._reads.history.get((member, key))
-            if value is not None:
-                history[key] = value
+        history = self._history(desk, history_keys(program, account, body, receipt, occurred_at))
         level = self._level_then(desk, occurred_at) if late else None
         return Facts(
             receipt,
@@ -394,6 +410,28 @@ class Batch:
             member=held_out,
             allowances=allowances,
             vouchers=vouchers,
+        )
+
+    def _history(self, desk: _Desk, keys: Iterable[str]) -> dict[str, list[int]]:
+        rows, member = self._reads.history, desk.loaded.member
+        return {key: rows[member, key] for key in keys if (member, key) in rows}
+
+    def _all_of(self, desk: _Desk) -> Facts:
+        """The rows of a member whose account becomes part of another one, as far as that one will
+        need them.
+        """
+        member, reads = desk.loaded.member, self._reads
+        history = {key: row for (who, key), row in reads.history.items() if who == member}
+        expired = {
+            key: totals
+            for (who, key), totals in reads.lots.items()
+            if who == member and totals.expired > totals.reclaimed
+        }
+        return Facts(
+            lots=dict(sorted(expired.items())),
+            history={key: row for key, row in sorted(history.items()) if any(row)},
+            waiting=self._waiting(desk, but="tick"),
+            given=reads.given.get(member, []),
         )
 
     def _allowances(
@@ -408,9 +446,9 @@ class Batch:
             keys = tuple(dict.fromkeys((*keys, *level_gifts.stock_above(program, desk.account))))
         return {key: max(0, caps[key] - used[key]) for key in keys}
 
-    def _waiting(self, desk: _Desk) -> list[tuple[AnyBody, Instant]]:
-        """What waits at an account, in the order in which it came."""
-        waiting = sorted(held.seq for held in desk.account.waiting)
+    def _waiting(self, desk: _Desk, but: str = "") -> list[tuple[AnyBody, Instant]]:
+        """What waits at an account, ``but`` not for that, in the order in which it came."""
+        waiting = sorted(held.seq for held in desk.account.waiting if held.awaits != but)
         return [self._reads.parked[desk.loaded.member, seq] for seq in waiting]
 
     def _with_referral(self, desk: _Desk, body: AnyBody, facts: Facts) -> Facts:
@@ -446,7 +484,8 @@ class Batch:
         made = desk.receipts.get(order)
         if made is not None or not self._reads.receipts:
             return made
-        return self._reads.receipts.get((desk.loaded.member, order))
+        absorbed = desk.account.affairs.absorbed
+        return receipt_of(self._reads, desk.loaded.member, order, absorbed)
 
     def _lots(self, member: str, account: Account, keys: list[str]) -> dict[str, LotTotals]:
         """Totals of lots that have left the working state, or that live on under
@@ -456,6 +495,11 @@ class Batch:
         found: dict[str, LotTotals] = {}
         for key in keys:
             totals = self._reads.lots.get((member, key))
+            for other in self._reads.absorbed.get(member, ()):  # whose points go on here
+                theirs = self._reads.lots.get((other, key))
+                if theirs is not None and theirs.successors:
+                    followed = LotTotals(successors=theirs.successors)
+                    totals = followed if totals is None else totals.plus(followed)
             if totals is None or (key in held and not totals.successors):
                 continue
             found[key] = totals
@@ -529,10 +573,11 @@ class Batch:
         if decision.outcome != "accepted":
             return
         awaited = _releases(body)
-        if awaited is None:
+        absorbs = isinstance(body, MergeReceived)
+        if awaited is None and not absorbs:
             return
         for waiting in list(desk.account.waiting):
-            if waiting.awaits != awaited:
+            if waiting.awaits != awaited and not (absorbs and self._is_known(desk, waiting)):
                 continue
             parked, occurred_at = self._reads.parked[desk.loaded.member, waiting.seq]
             program = self._programs.at(min(occurred_at, self._now))
@@ -541,6 +586,11 @@ class Batch:
             at = desk.account.as_of
             resumed = self._decide(desk, Activity(Resumed(waiting.seq), at, self._now), facts=facts)
             self._release(desk, parked, resumed)
+
+    def _is_known(self, desk: _Desk, waiting: Waiting) -> bool:
+        """Whether the purchase that something waits for was made by another id of the member."""
+        order = awaited_order(waiting.awaits)
+        return bool(order) and self._receipt(desk, order) is not None
 
     def _know_due(self, desk: _Desk) -> None:
         """Knows an instant before which nothing is due, be it an early one."""
@@ -614,6 +664,26 @@ def order_of(body: AnyBody) -> str:
     return getattr(body, "order", "")
 
 
+def receipt_of(
+    reads: Reads, member: str, order: str, absorbed: Sequence[str] | None = None
+) -> Receipt | None:
+    """The receipt of an order, by whichever of the member's ids it was bought: the account's own
+    first, which goes on from what another one left.
+    """
+    own = reads.receipts.get((member, order))
+    if own is not None:
+        return own
+    for other in reads.absorbed.get(member, ()) if absorbed is None else absorbed:
+        theirs = reads.receipts.get((other, order))
+        if theirs is not None:
+            given = [
+                structs.replace(gift, rewards=[one.at(other) for one in gift.rewards])
+                for gift in theirs.given
+            ]
+            return structs.replace(theirs, of=theirs.of or other, given=given)
+    return None
+
+
 def code_named(body: AnyBody) -> str:
     """The referral code that an activity carries, empty where it carries none."""
     if isinstance(body, Enrolled):
@@ -630,6 +700,8 @@ def history_keys(
     working state.
     """
     keys: list[str] = []
+    if isinstance(body, MergeReceived):
+        keys += _taken_in(account, body)
     if receipt is not None and not isinstance(body, Purchased):
         used = [*stamps.counters_of(account), *rule_rewards.counters_of(receipt)]
         keys += [key for key in used if key not in account.counters]
@@ -644,6 +716,18 @@ def history_keys(
     if occurred_at < account.as_of and account.enrolled_at:
         keys += _late_keys(program, account, body, occurred_at)
     return sorted(set(keys))
+
+
+def _taken_in(account: Account, body: MergeReceived) -> Iterable[str]:
+    """What is counted elsewhere and has left the working state here, if it is here at all."""
+    windows = [
+        f"window:{currency}/{window}"
+        for currency, held in body.state.windows.items()
+        for window in held
+    ]
+    held = {f"window:{name}/{key}" for name, points in account.windows.items() for key in points}
+    counted = [*windows, *body.state.counters, *body.history]
+    return [key for key in counted if key not in held and key not in account.counters]
 
 
 def _late_keys(

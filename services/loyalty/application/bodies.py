@@ -20,7 +20,7 @@ from services.loyalty.application.store import ProfilePatch
 from services.loyalty.domain import activity as domain
 from services.loyalty.domain.activity import AnyBody, Line, RefundLine
 from services.loyalty.domain.calendar import DAY, Instant, from_datetime, to_datetime, zone
-from services.loyalty.domain.member_id import looks_personal
+from services.loyalty.domain.member_id import BadMemberId, check_member_id, looks_personal
 from services.loyalty.domain.money import minor_units
 
 MAX_AMOUNT = 10**12
@@ -127,6 +127,14 @@ def _erasure(data: wire.MemberErased, at: Instant) -> Composed:
     return domain.StatusChanged("erased", data.reason), ProfilePatch(erase=True)
 
 
+def _merge(data: wire.MemberMerged, at: Instant) -> Composed:
+    try:
+        check_member_id(data.into)
+    except BadMemberId as bad:
+        raise Unacceptable("invalid_field", f"data.into: {bad.reason}") from None
+    return domain.MergeRequested("", data.member_id, data.into, data.reason), None
+
+
 COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
     wire.PurchaseCompleted: _purchase,
     wire.PurchaseDelivered: _delivery,
@@ -138,6 +146,7 @@ COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
     wire.MemberUpdated: _update,
     wire.MemberSegmented: _segment,
     wire.MemberErased: _erasure,
+    wire.MemberMerged: _merge,
 }
 """The composer of each shape of data."""
 

@@ -215,6 +215,13 @@ class MemberErased(Member, frozen=True):
     reason: Reason = ""
 
 
+class MemberMerged(Member, frozen=True):
+    """A member turned out to be another one: ``member_id`` becomes part of ``into``."""
+
+    into: Annotated[MemberId, Meta(description="The member who goes on.")]
+    reason: Reason = ""
+
+
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A CloudEvent 1.0 in structured JSON; ``data`` is read once ``type`` has said what it is.
 
@@ -242,5 +249,6 @@ INCOMING: dict[str, type[Member]] = {
     "commerce.member.updated.v1": MemberUpdated,
     "commerce.member.segmented.v1": MemberSegmented,
     "commerce.member.erased.v1": MemberErased,
+    "commerce.member.merged.v1": MemberMerged,
 }
 """The data of every incoming event, by its type."""

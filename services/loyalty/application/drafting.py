@@ -303,6 +303,7 @@ def _under(
         if row.occurred_at < past.account.as_of:
             past.reads.levels[member, row.occurred_at] = past.level_at(row.occurred_at)
     _look_up_codes(past.reads, member, later)
+    _look_up_receipts(past.reads, later)
     caps = draft.programs.caps(draft.since)
     used = past.reads.counters = dict.fromkeys(caps, 0)
     loaded = Loaded(member, 0, past.account, GENESIS, 0, b"", birth.born_on, birth.set_at)
@@ -321,6 +322,14 @@ def _under(
         for decided in write.decided:
             told.add(decided.decision)
     return told.end()
+
+
+def _look_up_receipts(reads: Reads, rows: Sequence[JournalRow]) -> None:
+    """Lets orders be found that were made by another id of the member, as they were first found."""
+    for row in rows:
+        receipt = _facts(row.facts).receipt if row.facts != "{}" else None
+        if receipt is not None and receipt.of:
+            reads.receipts.setdefault((receipt.of, receipt.order), receipt)
 
 
 def _look_up_codes(reads: Reads, member: str, rows: Sequence[JournalRow]) -> None:

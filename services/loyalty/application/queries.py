@@ -36,6 +36,11 @@ class Seen:
     stuck: bool
     left: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def ids(self) -> list[str]:
+        """All by which the member is known, the account's own first."""
+        return [self.member, *self.account.affairs.absorbed]
+
 
 _NO_CODE = "0" * 64
 """In the place of a code's digest, for what is decided and forgotten."""
@@ -44,13 +49,16 @@ _NO_CODE = "0" * 64
 async def see(
     store: OnlineStore, programs: Programs, clock: Clock, member: str, *, stock: bool = False
 ) -> Seen | None:
-    """The member as of now, with nothing changed; None where there is no such account.
+    """The member as of now, with nothing changed; None where there is no such account. Of a merged
+    one it is who goes on.
 
     Raises:
         NoProgram: nothing is published yet.
     """
     async with store.session() as session:
         snapshot = await session.read_one(member)
+        while snapshot.loaded is not None and (into := snapshot.loaded.account.merged_into):
+            snapshot = await session.read_one(into)
         if snapshot.loaded is None:
             return None
         await refresh(session, programs, snapshot.program_version)

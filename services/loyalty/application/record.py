@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from services.loyalty.application import merges
 from services.loyalty.application.batch import (
     JOINS,
     NAMES_ROWS,
@@ -21,6 +22,7 @@ from services.loyalty.application.batch import (
     code_named,
     history_keys,
     order_of,
+    receipt_of,
     redemption_of,
     voucher_of,
 )
@@ -51,6 +53,7 @@ from services.loyalty.domain.activity import (
     GiftClaimed,
     HoldCaptured,
     HoldVoided,
+    MergeReceived,
     PurchaseClaimed,
     Purchased,
     RedemptionCancelled,
@@ -227,8 +230,7 @@ async def _read(
     """Reads what decisions need. An order or a redemption is taken to be new, as ids are, unless
     ``ask`` says to look: the unique key of its row finds out, and the batch is redone.
     """
-    looked_up = incoming if ask else [item for item in incoming if not _is_new(item)]
-    reads = await read_facts(session, programs, now, accounts, incoming, looked_up, lock=lock)
+    reads = await read_facts(session, programs, now, accounts, incoming, ask=ask, lock=lock)
     reads.recorded.update(recorded)
     return reads
 
@@ -257,19 +259,24 @@ async def read_facts(
     now: Instant,
     accounts: Mapping[str, Loaded],
     incoming: Sequence[Incoming] = (),
-    looked_up: Sequence[Incoming] | None = None,
     *,
+    ask: bool = True,
     lock: bool = False,
 ) -> Reads:
     """Reads all that the decisions about these messages may need beside the accounts, in one query
-    per table. ``looked_up`` are those whose orders' receipts are read, by default all; with
-    ``lock``, shared counters are ours until the transaction ends.
+    per table. Without ``ask`` it does not look for rows that messages make, but for members who had
+    other ids; with ``lock``, shared counters are ours until the transaction ends.
     """
     reads = Reads()
     waiting = [member for member, loaded in accounts.items() if loaded.account.waiting]
     if waiting:
         reads.parked = await session.load_parked(waiting)
-    orders = _orders(accounts, incoming if looked_up is None else looked_up, reads, now)
+    merging = merges.among(incoming, reads)
+    known = reads.absorbed = merges.absorbed(accounts, merging)
+    looked_up = incoming
+    if not ask:
+        looked_up = [item for item in incoming if not _is_new(item) or item.member in known]
+    orders = _orders(accounts, looked_up, reads, now)
     if orders:
         reads.receipts = await session.load_receipts(orders)
     lots, history, levels = _further(programs, now, accounts, incoming, reads)
@@ -281,7 +288,7 @@ async def read_facts(
         reads.history = await session.load_history(history)
     if levels:
         reads.levels = await session.load_levels(levels)
-    await _rows(session, now, accounts, incoming if looked_up is None else looked_up, reads)
+    await _rows(session, now, accounts, looked_up, reads)
     if programs.counting:
         keys = _shared(programs, now, incoming, reads)
         if keys:
@@ -289,6 +296,8 @@ async def read_facts(
     if incoming and programs.at(now).referrals:
         await _read_codes(session, reads, accounts, incoming)
     await _for_requests(session, accounts, incoming, reads)
+    if merging:
+        await merges.read_merges(session, merging, reads)
     return reads
 
 
@@ -323,10 +332,7 @@ async def _read_codes(
         taken.add(reads.codes[member])
     found = {code: owners[code] for code in named if code in owners}
     if found:
-        referrers = await session.load_accounts(sorted(set(found.values())))
-        reads.referrers = {
-            code: (member, referrers[member].account.status) for code, member in found.items()
-        }
+        reads.referrers = await merges.codes_now(session, found)
 
 
 def _shared(
@@ -340,7 +346,7 @@ def _shared(
         program = programs.at(min(occurred_at, now))
         if program.counters:
             order = order_of(body)
-            receipt = reads.receipts.get((member, order)) if order else None
+            receipt = receipt_of(reads, member, order) if order else None
             keys.update(counters.offered(program, body, None))
             if receipt is not None:
                 keys.update(counters.offered(program, body, receipt))
@@ -478,7 +484,7 @@ def _orders(
         if (order := order_of(body))
     )
     orders.update((member, order_of(tick)) for member, tick in _about_orders(accounts, now))
-    return sorted(orders)
+    return sorted(orders | set(merges.elsewhere(reads, orders)))
 
 
 def _about_orders(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[str, Tick]]:
@@ -491,7 +497,8 @@ def _about_orders(accounts: Mapping[str, Loaded], now: Instant) -> list[tuple[st
     ends = [
         (member, Tick("lapse", held.ends_at, f"{REFERRAL}{held.order}"))
         for member, account in due
-        if (held := account.referral) is not None and held.order and not held.settled
+        for held in account.referrals
+        if held.order and not held.settled
     ]
     return ends + [
         (member, Tick("activation", lot.activates_at, lot.awaits))
@@ -523,9 +530,9 @@ def _further(
             given = level_gifts.postings_of(account)
             lots.update((member, key) for key in refunds.keys_of(given))
         order = order_of(body)
-        receipt = reads.receipts.get((member, order)) if order else None
+        receipt = receipt_of(reads, member, order) if order else None
         late = occurred_at < account.as_of
-        if receipt is None and not late:
+        if receipt is None and not late and not isinstance(body, MergeReceived):
             continue
         if receipt is not None and not isinstance(body, Purchased):
             # all its lots: what is open now may have left the working state by then
@@ -539,6 +546,7 @@ def _further(
         if late and occurred_at < account.standing.since:
             levels.add((member, occurred_at))
     history.update(_rejudged(programs, accounts, now))
+    lots.update(list(merges.elsewhere(reads, lots)))
     return sorted(lots), sorted(history), sorted(levels)
 
 

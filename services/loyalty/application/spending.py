@@ -6,8 +6,8 @@ another writer changed the account meanwhile, all of it is done anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 from services.loyalty.application.batch import Batch
 from services.loyalty.application.clock import Clock
@@ -21,12 +21,18 @@ from services.loyalty.application.store import (
     CodeTaken,
     Incoming,
     Loaded,
+    Session,
     Write,
 )
 from services.loyalty.domain import counters
 from services.loyalty.domain.activity import (
     Activity,
     AnyBody,
+    MergeRequested,
+    RedemptionCancelled,
+    StatusChanged,
+    VoucherUsed,
+    VoucherVoided,
 )
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.program import Program
@@ -95,16 +101,48 @@ async def answer_once(
         Contended: others changed the account ``attempts`` times in a row.
     """
     async with store.session() as session:
+        settled = False
         for _ in range(attempts):
             snapshot = await session.read_one(
                 request.member, request.key_digest, counters.asked_for(request.body)
             )
             if snapshot.reply is not None:
                 return _same(snapshot.reply, request), True
+            if not settled and snapshot.loaded is not None and _is_merged(snapshot.loaded):
+                settled = True
+                request = replace(request, member=await _whose(session, request, snapshot.loaded))
+                if request.member != snapshot.loaded.member:
+                    continue
             reply = await _answer(session, programs, clock, request, snapshot, render)
             if reply is not None:
                 return reply, False
     raise Contended(f"{request.member} lost {attempts} times against other writers")
+
+
+def _is_merged(loaded: Loaded) -> bool:
+    return bool(loaded.account.merged_into or loaded.account.affairs.absorbed)
+
+
+async def _whose(session: Session, request: Request, loaded: Loaded) -> str:
+    """The account that decides a request: of merged ones the one that went on, but what was spent
+    lies where that was done.
+    """
+    body = request.body
+    if isinstance(body, MergeRequested | StatusChanged | VoucherUsed):
+        return (
+            loaded.member
+        )  # these name the very account, and a voucher's code has said whose it is
+    while loaded.account.merged_into:
+        into = loaded.account.merged_into
+        loaded = (await session.load_accounts([into]))[into]
+    ids = [loaded.member, *loaded.account.affairs.absorbed]
+    rows: Collection[tuple[str, str]] = ()
+    if isinstance(body, RedemptionCancelled):
+        rows = await session.load_redemptions([(each, body.redemption) for each in ids])
+    elif isinstance(body, VoucherVoided):
+        rows = await session.load_vouchers([(each, body.voucher) for each in ids])
+    found = {member for member, _ in rows}
+    return next((each for each in (request.member, *ids) if each in found), loaded.member)
 
 
 def _same(reply: Reply, request: Request) -> Reply:

@@ -188,6 +188,14 @@ class Session(Protocol):
         """Counters and windows that left the working state, as [times, points] by (member, key)."""
         ...
 
+    async def load_all_history(self, members: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+        """All counters and windows of some members that left the working state."""
+        ...
+
+    async def load_welcomes(self, members: Sequence[str]) -> dict[str, list[str]]:
+        """By member, the rules that gave points for the enrolment, in the order of their names."""
+        ...
+
     async def load_levels(
         self, moments: Sequence[tuple[str, Instant]]
     ) -> dict[tuple[str, Instant], str]:

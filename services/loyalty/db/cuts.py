@@ -12,6 +12,7 @@ from datetime import datetime
 
 import asyncpg
 
+from services.loyalty.domain.account import decode_account
 from services.loyalty.domain.calendar import Instant, to_datetime
 from services.loyalty.domain.movements import OPENING, PERIOD, PRIOR
 
@@ -103,8 +104,8 @@ _CURVE = f"""
         (coalesce(sum(l.points) FILTER (WHERE l.to_bucket IN ('expired', 'forfeited')), 0)
         - coalesce(sum(l.points) FILTER (WHERE l.from_bucket = 'expired'), 0))::bigint
     FROM cut c JOIN ledger l ON l.member_id = c.member_id AND l.seq = c.seq
-    WHERE l.to_bucket IN ('redeemed', 'arrears', 'expired', 'forfeited')
-        OR l.from_bucket IN ('redeemed', 'expired')
+    WHERE (l.to_bucket IN ('redeemed', 'arrears', 'expired', 'forfeited')
+        OR l.from_bucket IN ('redeemed', 'expired')) AND l.kind NOT IN ('merge_out', 'merge_in')
     GROUP BY 1, 2, 3, 4
 """  # noqa: S608  our own text
 # Neither kinds nor places nor times: only where each member's chain ends under each of the cuts,
@@ -197,6 +198,8 @@ _RECEIPTS = """
     SELECT order_id, doc FROM receipt WHERE member_id = $1 AND order_id = ANY($2::text[])
 """
 
+_STATE = "SELECT state FROM account WHERE member_id = $1"
+
 _PLANNED = (
     "plan_cache_mode = force_custom_plan",
     "enable_seqscan = on",
@@ -280,6 +283,11 @@ class CutReader:
     def orders(self, member: str) -> AsyncIterator[asyncpg.Record]:
         """All rows of one member that made or changed a receipt, later ones than any cut too."""
         return self._cursor(_ORDERS, (_before(member), member))
+
+    async def absorbed(self, member: str) -> list[str]:
+        """The members whose accounts became part of this one's, the first one first."""
+        state = await self._connection.fetchval(_STATE, member)
+        return list(reversed(decode_account(state).affairs.absorbed))
 
     async def receipts(self, member: str, orders: Sequence[str]) -> dict[str, str]:
         """Receipts as they are now, by order."""

@@ -177,11 +177,12 @@ class _Accounts(Second):
 
 
 class _Receipts(Second):
-    """All receipts are new to a journal that is folded from nothing."""
+    """All receipts are new to a journal that is folded from nothing, but for those that go on from
+    a merged account.
+    """
 
     def made(self, rows: Rows) -> list[Row]:
-        assert not rows.receipt
-        return rows.new_receipt
+        return [*rows.new_receipt, *rows.receipt]
 
 
 class _Redemptions(Second):

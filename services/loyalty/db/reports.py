@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -50,6 +51,9 @@ Progress = Callable[[int, int], None]
 
 _POSTS_VOUCHERS = 2
 """The first format of the report that does."""
+_Made: TypeAlias = dict[int, Row]
+_Chain: TypeAlias = list[tuple[Row, Receipt]]
+_Chains: TypeAlias = defaultdict[str, _Chain]
 
 _facts = msgspec.json.Decoder(Facts).decode
 
@@ -171,8 +175,29 @@ class _Reading:
         self, member: str, makings: Sequence[_Making]
     ) -> AsyncIterator[tuple[_Making, Found]]:
         """What became of the consideration of a member's orders that changed."""
-        made: dict[int, Row] = {}
-        chains: defaultdict[str, list[tuple[Row, Receipt]]] = defaultdict(list)
+        made, chains = await self._orders(member)
+        now = await self._reader.receipts(member, list(chains))
+        before: list[tuple[str, _Made, _Chains]] = []
+        for order, chain in chains.items():
+            last = decode_receipt(now[order])
+            if not last.of:
+                continued = made.get(last.seq), chain
+            else:
+                before = before or await self._before(member)
+                continued = _continued(before, last, chain)
+            for making in makings:
+                for found in self._consideration.returned(*making.rows(*continued), last):
+                    yield making, found
+
+    async def _before(self, member: str) -> list[tuple[str, _Made, _Chains]]:
+        """The orders of members whose accounts became part of this one's."""
+        others = await self._reader.absorbed(member)
+        return [(other, *await self._orders(other)) for other in others]
+
+    async def _orders(self, member: str) -> tuple[_Made, _Chains]:
+        """Rows of a member that made an order, by seq, and by order those that changed it."""
+        made: _Made = {}
+        chains: _Chains = defaultdict(list)
         async for row in self._reader.orders(member):
             facts = _facts(row[6])
             changed = facts.receipt
@@ -181,14 +206,7 @@ class _Reading:
                 made[each.seq] = each
             else:
                 chains[changed.order].append((each, changed))
-        now = await self._reader.receipts(member, list(chains))
-        for order, chain in chains.items():
-            last = decode_receipt(now[order])
-            for making in makings:
-                for found in self._consideration.returned(
-                    *making.rows(made.get(last.seq), chain), last
-                ):
-                    yield making, found
+        return made, chains
 
 
 def _add(sums: list[int], more: Sequence[int]) -> None:
@@ -360,6 +378,21 @@ class _Making:
         worth = Worth(not terms.qualifies, Fraction(minor, per), money)
         curve = self._curve.get(currency, {})
         return bookreport.currency_books(currency, self._movements[currency], worth, curve)
+
+
+def _continued(
+    before: Sequence[tuple[str, _Made, _Chains]], last: Receipt, chain: _Chain
+) -> tuple[Row | None, _Chain]:
+    """The row that made an order at another account, and the whole chain of those that changed it:
+    what that account's own report says already is no part of any section here.
+    """
+    purchase, earlier = None, _Chain()
+    for other, made, chains in before:
+        if other == last.of:
+            purchase = made.get(last.seq)
+        told = chains.get(last.order, ())
+        earlier += [(row._replace(section=-1), receipt) for row, receipt in told]
+    return purchase, [*earlier, *chain]
 
 
 def held_at(programs: Mapping[int, Program], at: Instant) -> Program:

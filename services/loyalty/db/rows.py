@@ -253,7 +253,8 @@ def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
 def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> None:
     """Receipts and history rows as the last Decision left them, lot totals as the sum of all.
 
-    A receipt made after seq ``before`` is new: its row is inserted, and must not be there yet.
+    A receipt made after seq ``before`` is new: its row is inserted, and must not be there yet; but
+    one that another account made goes on here.
     """
     receipts: dict[str, Receipt] = {}
     lots: dict[str, LotTotals] = {}
@@ -269,7 +270,8 @@ def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> 
             history.update(decision.history)
     for order, receipt in receipts.items():
         row = (member, order, encode_receipt(receipt).decode())
-        (rows.new_receipt if receipt.seq > before else rows.receipt).append(row)
+        is_new = receipt.seq > before and not receipt.of
+        (rows.new_receipt if is_new else rows.receipt).append(row)
     for key, total in lots.items():
         successor = " ".join(total.successors)
         rows.lot.append((member, key, total.taken_in, total.expired, total.reclaimed, successor))

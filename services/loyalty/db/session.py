@@ -76,6 +76,13 @@ _ENDED_HOLDS = (
     + " WHERE t.ended_at IS NOT NULL"
 )
 _HISTORY = _pairs("member_id, key, times, points", "history", "key")
+_ALL_HISTORY = "SELECT member_id, key, times, points FROM history WHERE member_id = ANY($1::text[])"
+_WELCOMES = """
+    SELECT j.member_id, array_agg(DISTINCT l.cause COLLATE "C" ORDER BY l.cause COLLATE "C")
+    FROM journal j JOIN ledger l ON l.member_id = j.member_id AND l.seq = j.seq
+    WHERE j.member_id = ANY($1::text[]) AND j.kind = 'enrolment' AND l.kind = 'accrual'
+    GROUP BY j.member_id
+"""
 _VOUCHERS = _pairs("member_id, voucher_id, doc", "voucher", "voucher_id")
 _REDEMPTIONS = _pairs("member_id, redemption_id, doc", "redemption", "redemption_id")
 _RECORDED = _pairs("member_id, event_digest, content_digest", "journal", "event_digest", "bytea")
@@ -166,6 +173,14 @@ class PgSession:
     ) -> dict[tuple[str, str], list[int]]:
         rows = await self._fetch_pairs(_HISTORY, keys)
         return {(row[0], row[1]): [row[2], row[3]] for row in rows}
+
+    async def load_all_history(self, members: Sequence[str]) -> dict[tuple[str, str], list[int]]:
+        rows = await self.connection.fetch(_ALL_HISTORY, members)
+        return {(row[0], row[1]): [row[2], row[3]] for row in rows}
+
+    async def load_welcomes(self, members: Sequence[str]) -> dict[str, list[str]]:
+        rows = await self.connection.fetch(_WELCOMES, members)
+        return {row[0]: row[1] for row in rows}
 
     async def load_levels(
         self, moments: Sequence[tuple[str, Instant]]

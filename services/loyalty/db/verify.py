@@ -20,7 +20,7 @@ from services.loyalty.db.session import totals_of
 from services.loyalty.db.statements import columns_of
 from services.loyalty.db.tables import journal, ledger
 from services.loyalty.domain.account import Account, decode_account
-from services.loyalty.domain.activity import TransferReceived, TransferReturned, decode_body
+from services.loyalty.domain.activity import decode_body
 from services.loyalty.domain.books import (
     Difference,
     HoldEntries,
@@ -31,6 +31,7 @@ from services.loyalty.domain.books import (
 )
 from services.loyalty.domain.chain import GENESIS, JournalRow, link
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.merging import carries
 from services.loyalty.domain.voucher import OPEN, Voucher, decode_redemption, decode_voucher
 
 CHECKED = (
@@ -108,7 +109,8 @@ class Verdict:
     Attributes:
         wrong_count: how many wrong things were found; ``wrong`` holds the first few in order.
         balances: points by currency and bucket over all members.
-        in_transit: by currency, points that left one member and have not reached another yet.
+        in_transit: by currency, points that left one member and have not reached another yet; what
+            a merge carries that nobody is owed is ``moving`` instead.
         unrelayed: by currency, the part of them that still stands in the outbox.
         granted: by shared counter, what the journal says was taken from it.
         vouchers: open ones: points that they carry by currency, and what they are worth in minor
@@ -376,13 +378,13 @@ async def _counters(verdict: Verdict, connection: asyncpg.Connection) -> None:
 
 
 async def _unrelayed(connection: asyncpg.Connection) -> dict[str, int]:
-    """By currency, points of transfers that no relay has claimed yet."""
+    """By currency, points of transfers and merges that no relay has claimed yet."""
     points: defaultdict[str, int] = defaultdict(int)
     waiting = "SELECT data FROM outbox WHERE target IS NOT NULL AND claim IS NULL"
     async for row in connection.cursor(waiting, prefetch=_PREFETCH):
         body = decode_body(row[0])
-        if isinstance(body, TransferReceived | TransferReturned):
-            points[body.currency] += sum(lot.points for lot in body.lots)
+        for currency, carried in carries(body):
+            points[currency] += carried
     return dict(points)
 
 

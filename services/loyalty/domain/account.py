@@ -303,6 +303,16 @@ class LevelGift(msgspec.Struct, frozen=True, gc=False, array_like=True):
     rewards: list[Given] = []
 
 
+class Merge(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """That the account of ``member`` becomes part of that of ``into``: asked, and once it is
+    ``done``, for ever.
+    """
+
+    member: str
+    into: str
+    done: bool = False
+
+
 class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What most members never have: it costs an account that has none of it a reference.
 
@@ -312,6 +322,10 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         approvals: adjustments that wait for a second person.
         returnable: points inside the return window of their orders, soonest out of it first.
         level_gifts: what levels gave in tier periods that are not over.
+        merge: the merge by which this account asked to end, or has ended.
+        absorbed: members whose accounts this one took over, and those that theirs had, newest
+            first.
+        brought: referrals of absorbed members that are not settled yet, beside the account's own.
     """
 
     blocked: dict[str, str] = {}
@@ -319,6 +333,9 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     approvals: list[Approval] = []
     returnable: list[Returnable] = []
     level_gifts: list[LevelGift] = []
+    merge: Merge | None = None
+    absorbed: list[str] = []
+    brought: list[Referral] = []
 
 
 NO_AFFAIRS = Affairs()
@@ -400,6 +417,18 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     def is_receipt(self) -> bool:
         """Whether it stands for a receipt number, under which a guest bought, and no member."""
         return self.guest is not None or any(held.awaits == "claim" for held in self.waiting)
+
+    @property
+    def merged_into(self) -> str:
+        """The member whose account took this one over, empty where none did."""
+        merge = self.affairs.merge
+        return merge.into if merge is not None and merge.done else ""
+
+    @property
+    def referrals(self) -> list[Referral]:
+        """Who brought the member, by any of the ids that became this account."""
+        own = [] if self.referral is None else [self.referral]
+        return [*own, *self.affairs.brought]
 
     def available(self, currency: str) -> int:
         """Points that can be spent."""

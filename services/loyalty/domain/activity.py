@@ -12,7 +12,7 @@ from typing import TypeAlias, get_args
 
 import msgspec
 
-from services.loyalty.domain.account import Standing
+from services.loyalty.domain.account import Account, Standing
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.receipt import ReceiptLine
 
@@ -514,6 +514,57 @@ class Opening(Body, frozen=True, gc=False, tag="opening"):
     zone: str = ""
 
 
+class MergeRequested(Body, frozen=True, gc=False, tag="merge"):
+    """The account of ``from_member`` is to become part of that of ``into``: both are one person."""
+
+    merge: str
+    from_member: str
+    into: str
+    reason: str
+    actor: str = ""
+
+
+class MergeOffered(Body, frozen=True, gc=False, tag="merge_offer"):
+    """Derived: an account asks another one to take it over. Nothing has moved yet.
+
+    ``referrer`` is who brought its member, where that is not settled yet.
+    """
+
+    merge: str
+    from_member: str
+    into: str
+    referrer: str = ""
+
+
+class MergeAnswered(Body, frozen=True, gc=False, tag="merge_answer"):
+    """Derived: what the other account says: nothing against it, or why it ``refused``. ``ids`` are
+    all by which its member is known.
+    """
+
+    merge: str
+    into: str
+    ids: list[str] = []
+    refused: str = ""
+
+
+class MergeReceived(Body, frozen=True, gc=False, tag="merge_in"):
+    """Derived: a part of what the account of ``from_member`` had.
+
+    Parts may arrive in any order, each of them says all that it needs. ``state`` is so much of a
+    working state, ``history`` so many of the counters and windows that had left it, ``expired`` the
+    points by lot that a clawback may still find; ``given`` is what the member got for enrolling.
+    """
+
+    merge: str
+    from_member: str
+    part: int
+    parts: int
+    state: Account
+    history: dict[str, list[int]] = {}
+    expired: dict[str, int] = {}
+    given: list[str] = []
+
+
 MOMENTS = (
     "activation",
     "hold_end",
@@ -569,6 +620,10 @@ AnyBody: TypeAlias = (
     | Blocked
     | Approved
     | Opening
+    | MergeRequested
+    | MergeOffered
+    | MergeAnswered
+    | MergeReceived
 )
 
 

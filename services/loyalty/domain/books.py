@@ -77,7 +77,7 @@ class MemberBooks:
             if target == "available" and source != "held":
                 self.taken_in[lot_to] += points
         elif target == "expired":
-            self.expired[lot_from] += points
+            self.expired[lot_from or lot_to] += points
         if kind == "hold":
             self.holds.setdefault(cause, HoldEntries()).held += points
         elif kind == "release":

@@ -97,7 +97,7 @@ def uncount_redemption(draft: Draft, counters: Sequence[str]) -> None:
     for key in counters:
         if key.startswith(STOCK):
             draft.grant(key, -1)
-        elif draft.counted(key)[0]:
+        elif draft.counted(key)[0] or draft.status == "merged":  # then it is counted elsewhere
             past = ended_before(key.rpartition("/")[2], draft.today)
             draft.count(key, -1, 0, past=past)
 

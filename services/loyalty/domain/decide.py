@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any, cast
 
 from services.loyalty.domain import (
+    absorbing,
     benefits,
     gifts,
     guests,
@@ -20,6 +21,7 @@ from services.loyalty.domain import (
     level_gifts,
     longevity,
     membership,
+    merging,
     openings,
     purchases,
     redemptions,
@@ -51,6 +53,10 @@ from services.loyalty.domain.activity import (
     HoldRequested,
     HoldVoided,
     Lapsed,
+    MergeAnswered,
+    MergeOffered,
+    MergeReceived,
+    MergeRequested,
     Opening,
     ProfileUpdated,
     PurchaseClaimed,
@@ -86,7 +92,7 @@ from services.loyalty.domain.program import Program
 from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import Park, Refusal
 from services.loyalty.domain.spending import send_back
-from services.loyalty.domain.status import BLOCKED, DECIDE, ENDED, PARK, verdict
+from services.loyalty.domain.status import BLOCKED, DECIDE, ENDED, FORWARD, PARK, verdict
 from services.loyalty.domain.ticks import tick
 
 MAX_WAITING = 100
@@ -126,6 +132,8 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
             raise Refusal("before_program")
         if what == PARK:
             guests.wait_or_forward(draft, body, reason)
+        elif what == FORWARD:
+            merging.forward(draft, body)
         elif what != DECIDE:
             raise Refusal(cast("Refused", reason))
         else:
@@ -152,8 +160,10 @@ def _follow(draft: Draft) -> None:
         referrals.take_code(draft)
     if program.keeps_returnable and draft.receipts:
         returning.follow(draft)
-    ended = draft.status in ENDED and not draft.affairs.forfeits_at
-    if ended and (draft.lots or draft.holds):
+    if draft.status == "merged":
+        merging.pass_on(draft)
+        return
+    if draft.status in ENDED and not draft.affairs.forfeits_at and (draft.lots or draft.holds):
         membership.forfeit(draft)
     if program.idle:
         idle.follow(draft)
@@ -187,6 +197,8 @@ def _refused(
         guests.send_back(draft, body, refusal.code)
     elif isinstance(body, ReferralQualified):
         referrals.give_back(draft, body)
+    elif isinstance(body, MergeOffered):
+        absorbing.send_back(draft, body, refusal.code)
     draft.trace = {"refused": refusal.code, **refusal.details}
     draft.announce(
         "loyalty.activity.refused.v1",
@@ -285,6 +297,8 @@ def _resumed(draft: Draft, body: Resumed) -> None:
     what, reason = verdict(draft.account.status, kind_of(parked))
     if what == PARK:
         guests.wait_or_forward(draft, parked, reason)
+    elif what == FORWARD:
+        merging.forward(draft, parked)
     elif what != DECIDE:
         raise Refusal(cast("Refused", reason))
     else:
@@ -350,4 +364,8 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     Blocked: membership.block,
     Approved: spending.approval,
     Opening: openings.opening,
+    MergeRequested: merging.ask,
+    MergeOffered: absorbing.answer,
+    MergeAnswered: merging.answered,
+    MergeReceived: absorbing.absorb,
 }

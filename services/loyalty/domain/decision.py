@@ -93,6 +93,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         codes: digests of voucher codes that were drawn for this decision. The codes themselves are
             bearer secrets and are never journaled.
         vouchers: those still open, by id, that were given for what the activity may take back.
+        given: for a merge, what the member got for enrolling: the rules' ids.
     """
 
     receipt: Receipt | None = None
@@ -112,6 +113,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     voucher: Voucher | None = None
     codes: list[str] = []
     vouchers: dict[str, Voucher] = {}
+    given: list[str] = []
 
 
 NO_FACTS = Facts()

@@ -306,7 +306,15 @@ class Draft:
             self.put(Lot(currency, issued, expires_at, 0, "", left, points))
         return key
 
-    def accrue_pending(self, lot: Lot, *, cause: str, order: str, kind: str = "accrual") -> str:
+    def accrue_pending(
+        self,
+        lot: Lot,
+        *,
+        cause: str,
+        order: str = "",
+        kind: str = "accrual",
+        from_bucket: str = "issuance",
+    ) -> str:
         """Posts points that cannot be spent yet: into their lot, and at once to ``expired`` where
         their life is over already. Answers the key of the lot.
         """
@@ -315,7 +323,7 @@ class Draft:
             kind,
             currency,
             points,
-            ("issuance", "pending"),
+            (from_bucket, "pending"),
             lot_to=key,
             cause=cause,
             order=order,
@@ -344,6 +352,16 @@ class Draft:
             )
             self.owe(currency, -repaid)
         return repaid
+
+    def repay_from_lots(self, currency: str, *, cause: str) -> None:
+        """Pays what is owed from what can be spent, soonest to expire first."""
+        index = 0
+        while currency in self.arrears and index < len(self.lots):
+            lot = self.lots[index]
+            if lot.activates_at or lot.currency != currency:
+                index += 1
+                continue
+            self.take(index, self.repay(currency, lot.points, lot.key, cause=cause))
 
     def owe(self, currency: str, points: int) -> None:
         """Changes what is owed in a currency."""

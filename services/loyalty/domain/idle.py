@@ -9,6 +9,8 @@ withdrawn, and the date is what the other activities made of it. Nothing that ha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec import structs
 
 from services.loyalty.domain import lots, refunds
@@ -83,6 +85,12 @@ def _held(draft: Draft) -> dict[str, Idle]:
         now = draft.program.currency_now(name)
         held[now] = _both(held[now], idle) if now in held else idle
     return held
+
+
+def added(held: Mapping[str, Idle], more: Mapping[str, Idle]) -> dict[str, Idle]:
+    """The dates of two members who are one: the later holds, and every move of either."""
+    both = {name: _both(held[name], more[name]) for name in more if name in held}
+    return {**held, **more, **both}
 
 
 def _both(one: Idle, other: Idle) -> Idle:

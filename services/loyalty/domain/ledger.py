@@ -17,10 +17,17 @@ Bucket: TypeAlias = Literal[
     "writeoff",
     "forfeited",
     "transit",
+    "moving",
 ]
 
-MAY_BE_NEGATIVE: frozenset[str] = frozenset({"issuance", "arrears", "writeoff", "transit"})
-"""Buckets whose balance may be below zero; transit sums to zero over all members."""
+MAY_BE_NEGATIVE: frozenset[str] = frozenset(
+    {"issuance", "arrears", "writeoff", "transit", "moving"}
+)
+"""Buckets whose balance may be below zero; transit and moving sum to zero over all members.
+
+What a merge carries is in transit while it is owed to a member, and moving where it is not: expired
+points and arrears.
+"""
 
 TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
     "opening": frozenset(
@@ -47,6 +54,22 @@ TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
     ),
     "transfer_out": frozenset({("available", "transit")}),
     "transfer_in": frozenset({("transit", "available")}),
+    "merge_out": frozenset(
+        {
+            ("available", "transit"),
+            ("pending", "transit"),
+            ("expired", "moving"),
+            ("moving", "arrears"),
+        }
+    ),
+    "merge_in": frozenset(
+        {
+            ("transit", "available"),
+            ("transit", "pending"),
+            ("moving", "expired"),
+            ("arrears", "moving"),
+        }
+    ),
 }
 """Every kind of entry with the bucket pairs that it may join. The database holds the same table as
 a constraint.

@@ -19,6 +19,7 @@ from services.loyalty.domain.activity import (
     Delivered,
     Engaged,
     Enrolled,
+    MergeReceived,
     Purchased,
     ReferralCancelled,
     ReferralQualified,
@@ -44,6 +45,7 @@ _RISE = (
     TierGiven,
     ReferralQualified,
     ReferralSettled,
+    MergeReceived,
 )
 _UNDO = (Refunded, Cancelled, Amended, ReferralCancelled)
 """Bodies by which a level may be undone; or reached, where rounding restores what was taken."""
@@ -176,6 +178,22 @@ def _without(draft: Draft, gift: LevelGift) -> LevelGift:
     draft.trace.setdefault("level_gifts_undone", []).append(told)
     draft.announce("loyalty.tier.undone.v1", told)
     return LevelGift(gift.level, gift.until, [], kept)
+
+
+def joined(held: list[LevelGift], more: list[LevelGift]) -> list[LevelGift]:
+    """What levels gave to two members who are one: together, by level."""
+    if not more:
+        return held
+    by_level = {gift.level: gift for gift in held}
+    for gift in more:
+        own = by_level.get(gift.level, LevelGift(gift.level, 0))
+        by_level[gift.level] = LevelGift(
+            gift.level,
+            max(own.until, gift.until),
+            [*own.postings, *gift.postings],
+            [*own.rewards, *gift.rewards],
+        )
+    return list(by_level.values())
 
 
 def _keep(draft: Draft, gifts: list[LevelGift]) -> None:

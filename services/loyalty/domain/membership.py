@@ -12,7 +12,7 @@ from services.loyalty.domain.activity import (
     StatusChanged,
 )
 from services.loyalty.domain.calendar import NEVER
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.decision import Derived, LotTotals
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
@@ -63,6 +63,15 @@ def segment(draft: Draft, body: Segmented) -> None:
     draft.announce("loyalty.member.segmented.v1", {"segment": body.segment})
 
 
+def take_over_segments(draft: Draft, more: list[Membership]) -> None:
+    """Adds the memberships of a member whose account became part of this one."""
+    held = draft.segments
+    for each in more:
+        if each not in held:
+            held = _bounded([*held, each], each.segment)
+    draft.segments = held
+
+
 MOST_OF_A_SEGMENT = 12
 """So many memberships of one segment are remembered: a shop that flips it daily fills no state."""
 
@@ -77,6 +86,9 @@ def _bounded(memberships: list[Membership], segment: str) -> list[Membership]:
 
 
 def status(draft: Draft, body: StatusChanged) -> None:
+    if draft.account.merged_into:
+        _forget(draft, body)
+        return
     if body.status == draft.account.status:
         raise Refusal("status_unchanged", status=body.status)
     if body.status in ("active", "suspended") and not draft.enrolled_at:
@@ -92,6 +104,15 @@ def status(draft: Draft, body: StatusChanged) -> None:
     draft.announce(
         f"loyalty.member.{_PAST[body.status]}.v1", {"reason": body.reason} if body.reason else {}
     )
+
+
+def _forget(draft: Draft, body: StatusChanged) -> None:
+    """A merged account can only be erased: its profile goes, and it goes on passing on what reaches
+    it.
+    """
+    if body.status != "erased":
+        raise Refusal("account_merged")
+    draft.announce("loyalty.member.erased.v1", {"reason": body.reason} if body.reason else {})
 
 
 _PAST = {"active": "reopened", "suspended": "suspended", "closed": "closed", "erased": "erased"}
@@ -112,6 +133,8 @@ def _end(draft: Draft, status: str) -> None:
     approvals.drop_all(draft, f"account_{status}")
     draft.affairs = with_affairs(draft.affairs, forfeits_at=forfeits_at)
     if status == "erased":
+        ids = draft.affairs.absorbed
+        draft.derived += [Derived(each, StatusChanged("erased")) for each in ids]
         draft.gifts, draft.zone = {}, ""
         draft.affairs = with_affairs(draft.affairs, blocked={}, level_gifts=[])
 

@@ -118,9 +118,10 @@ class _Search:
             return self.first
         if account.lots:
             self._meet_lots(program, account)
-        held = account.referral
-        if held is not None and held.order and not held.settled:
-            self._meet(held.ends_at, _LAPSE, f"{REFERRAL}{held.order}")
+        if account.referral is not None:
+            for held in account.referrals:
+                if held.order and not held.settled:
+                    self._meet(held.ends_at, _LAPSE, f"{REFERRAL}{held.order}")
         for hold in account.holds:
             self._meet(hold.ends_at, _HOLD_END)
         if account.affairs is not NO_AFFAIRS:
@@ -314,8 +315,8 @@ def _soonest_lot(program: Program, account: Account, after: Instant, before: Ins
 def _soonest_progress(account: Account, after: Instant, before: Instant) -> Instant:
     """The same of stamps, and of the return window on which a referral rests."""
     ends = [stamp.ends_at for card in account.cards.values() for stamp in card.stamps]
-    if account.referral is not None and not account.referral.settled:
-        ends.append(account.referral.ends_at)
+    if account.referral is not None:
+        ends += [held.ends_at for held in account.referrals if not held.settled]
     return min((end for end in ends if after < end < before), default=before)
 
 

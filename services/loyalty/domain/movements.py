@@ -32,6 +32,8 @@ COLUMNS: dict[str, str] = {
     "adjustment": "adjusted",
     "transfer_out": "transferred",
     "transfer_in": "transferred",
+    "merge_out": "merged",
+    "merge_in": "merged",
     "repayment": "repaid",
     "reinstatement": "reinstated",
     "extension": "extended",
@@ -42,7 +44,8 @@ COLUMNS: dict[str, str] = {
 OUTSTANDING = ("available", "pending", "held", "transit")
 """Buckets of points that are still owed to members."""
 
-_BUCKETS = (*OUTSTANDING, "arrears", "redeemed", "expired", "forfeited", "writeoff", "issuance")
+_LEFT = ("arrears", "moving", "redeemed", "expired", "forfeited", "writeoff", "issuance")
+_BUCKETS = (*OUTSTANDING, *_LEFT)
 
 
 class Leg(NamedTuple):

@@ -150,6 +150,13 @@ Refused: TypeAlias = Literal[
     "transfer_too_small",
     "inside_return_window",
     "transfer_limit_reached",
+    # two members who are one
+    "merge_into_self",
+    "merge_pending",
+    "not_merging",
+    "holds_open",
+    "referral_between",
+    "member_years_differ",
 ]
 """Why an activity is refused."""
 
@@ -167,6 +174,7 @@ TierChange: TypeAlias = Literal[
     "manual_ended",
     "rules_changed",
     "renamed",
+    "merged",
 ]
 """Why a member rose, fell, or keeps a level for longer."""
 

@@ -31,6 +31,12 @@ class Given(msgspec.Struct, frozen=True, gc=False, array_like=True):
     voucher: str = ""
     stock: str = ""
 
+    def at(self, member: str) -> Given:
+        """The same, where it was given by the account of another member."""
+        if not self.voucher or "@" in self.voucher:
+            return self
+        return Given(self.reward, f"{self.voucher}@{member}", self.stock)
+
 
 class Posting(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """What one rule posted for the order in one currency.
@@ -89,7 +95,9 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     ``returned_unlined`` is the money given back without naming a line; ``version`` the programme
     version that judged the purchase; ``seq`` the journal row that made it. ``moved`` says to which
     end it moved the life of currencies that expire by inactivity, and ``withdrawn`` that it no
-    longer does, because all of it came back. ``given`` are the rewards that stand on it.
+    longer does, because all of it came back. ``given`` are the rewards that stand on it. ``of`` is
+    the member who bought, where that account was merged into this one's later: ``seq`` is then a
+    row of theirs.
     """
 
     order: str
@@ -105,6 +113,7 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     moved: dict[str, Instant] = {}
     withdrawn: bool = False
     given: list[RuleReward] = []
+    of: str = ""
 
 
 _encode = msgspec.json.Encoder().encode

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Literal
 
 from services.loyalty.domain import counters, refunds
-from services.loyalty.domain.account import Referral
+from services.loyalty.domain.account import Referral, with_affairs
 from services.loyalty.domain.accrual import SETTLED
 from services.loyalty.domain.activity import (
     Line,
@@ -170,7 +171,7 @@ def qualify(occasion: Occasion, terms: Referring) -> None:
     )
     name = _receipt_of(draft.referral)
     draft.derived.append(Derived(held.referrer, _rewarding(draft, name, terms)))
-    _tell(draft, "qualified", until=rfc3339(draft.referral.ends_at))
+    _tell(draft, draft.referral, "qualified", until=rfc3339(draft.referral.ends_at))
 
 
 def _rewarding(draft: Draft, name: str, terms: Referring) -> ReferralQualified:
@@ -197,8 +198,38 @@ def _receipt_of(referral: Referral) -> str:
 
 def _pending_for(draft: Draft, order: str) -> Referral | None:
     """The referral that an order made and that is not settled yet."""
-    held = draft.referral
-    return held if held is not None and held.order == order and not held.settled else None
+    own = [draft.referral] if draft.referral else []
+    for held in (*own, *draft.affairs.brought):
+        if held.order == order and not held.settled:
+            return held
+    return None
+
+
+def _put(draft: Draft, was: Referral, now: Referral) -> None:
+    """Puts a referral in the place of what it was. One that an absorbed member had beside the
+    account's own is kept as long as it is not settled.
+    """
+    if was is draft.referral:
+        draft.referral = now
+        return
+    others = [each for each in draft.affairs.brought if each is not was]
+    lasts = bool(now.order) and not now.settled
+    draft.affairs = with_affairs(draft.affairs, brought=[*others, now] if lasts else others)
+
+
+def take_over(draft: Draft, brought: Sequence[Referral]) -> None:
+    """Takes over who brought a member whose account became part of this one. A person is brought
+    once: what has not begun gives way to what has, and this account's own comes first.
+    """
+    for each in brought:
+        own = draft.referral
+        held = each
+        if held.order and not held.settled:
+            held = _with_end(held, max(held.ends_at, draft.effective_at + 1))
+        if own is None or (held.order and not own.order):
+            draft.referral = held
+        elif held.order and not held.settled:
+            draft.affairs = with_affairs(draft.affairs, brought=[*draft.affairs.brought, held])
 
 
 def delivered(draft: Draft, order: str) -> None:
@@ -210,7 +241,7 @@ def delivered(draft: Draft, order: str) -> None:
     if terms is not None and terms.window is not None:
         return
     end = after_span(draft.occurred_at, draft.program.returns, draft.tz)
-    draft.referral = _with_end(held, max(end, held.ends_at))
+    _put(draft, held, _with_end(held, max(end, held.ends_at)))
 
 
 def follow(draft: Draft, receipt: Receipt) -> None:
@@ -221,8 +252,8 @@ def follow(draft: Draft, receipt: Receipt) -> None:
     if held is None or refunds.is_kept(receipt, held.least, held.lines):
         return
     draft.derived.append(Derived(held.referrer, ReferralCancelled(_receipt_of(held))))
-    _tell(draft, "cancelled")
-    draft.referral = Referral(held.referrer, held.friend)
+    _tell(draft, held, "cancelled")
+    _put(draft, held, Referral(held.referrer, held.friend))
 
 
 def settle(draft: Draft, order: str) -> None:
@@ -234,8 +265,8 @@ def settle(draft: Draft, order: str) -> None:
     activated = activate_awaiting(draft, awaiting(order), order)
     draft.receipts[order] = refunds.renamed(receipt, activated)
     draft.derived.append(Derived(held.referrer, ReferralSettled(_receipt_of(held))))
-    _tell(draft, "settled")
-    draft.referral = _with_end(held, held.ends_at, settled=True)
+    _tell(draft, held, "settled")
+    _put(draft, held, _with_end(held, held.ends_at, settled=True))
 
 
 def _with_end(held: Referral, ends_at: Instant, *, settled: bool = False) -> Referral:
@@ -251,9 +282,7 @@ def _with_end(held: Referral, ends_at: Instant, *, settled: bool = False) -> Ref
     )
 
 
-def _tell(draft: Draft, what: str, **more: Any) -> None:
-    held = draft.referral
-    assert held is not None
+def _tell(draft: Draft, held: Referral, what: str, **more: Any) -> None:
     told = {"rule": held.rule, "order": held.order, **more}
     draft.trace["referral"] = {what: True, **told}
     draft.announce(f"loyalty.referral.{what}.v1", told)

@@ -191,6 +191,7 @@ def _replace(
         receipt.moved,
         receipt.withdrawn,
         receipt.given if given is None else given,
+        receipt.of,
     )
 
 
@@ -579,6 +580,7 @@ def deliver(draft: Draft, receipt: Receipt, activated: dict[str, str]) -> Receip
         receipt.moved,
         receipt.withdrawn,
         receipt.given,
+        receipt.of,
     )
 
 

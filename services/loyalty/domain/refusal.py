@@ -28,6 +28,12 @@ def purchase_of(order: str) -> str:
     return f"order:{order}"
 
 
+def awaited_order(awaits: str) -> str:
+    """The order whose purchase is awaited; empty where it is something else."""
+    what, _, order = awaits.partition(":")
+    return order if what == "order" else ""
+
+
 class CodeNeeded(Exception):
     """The decision issues more vouchers than the facts hold codes for: draw one more, add its
     digest, and decide again. So codes are drawn, and journaled, only where one is needed.

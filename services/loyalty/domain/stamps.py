@@ -173,11 +173,11 @@ def _with_stamps(full: FullCard, stamps: list[Stamp]) -> FullCard:
     return FullCard(full.at, full.final_at, stamps, full.postings, full.rewards, full.counter)
 
 
-def _in_hand(terms: Stamps, stamps: Iterable[Stamp], now: Instant) -> list[Stamp]:
+def _in_hand(terms: Stamps | None, stamps: Iterable[Stamp], now: Instant) -> list[Stamp]:
     """Those of some stamps that live: of a streak the run up to its last period, while the next one
     is not over.
     """
-    if not terms.every:
+    if terms is None or not terms.every:
         return sorted((stamp for stamp in stamps if stamp.ends_at > now), key=_age)
     run: list[Stamp] = []
     for stamp in sorted(stamps, key=_slot, reverse=True):
@@ -333,13 +333,14 @@ def _take_from_full(draft: Draft, terms: Stamps, full: FullCard, receipt: Receip
         _tell(draft, terms, receipt, "undone", full.rewards)
 
 
-def _pool(terms: Stamps, stand: Sequence[Stamp], hand: Sequence[Stamp]) -> list[Stamp]:
+def _pool(terms: Stamps | None, stand: Sequence[Stamp], hand: Sequence[Stamp]) -> list[Stamp]:
     """What is left of a full card and what is in hand, in order, one stamp for each slot."""
     by_slot: dict[str, Stamp] = {}
     for stamp in (*stand, *hand):
         held = by_slot.get(stamp.slot)
         by_slot[stamp.slot] = _merged(held, stamp) if held else stamp
-    return sorted(by_slot.values(), key=_slot if terms.every else _age)
+    every = terms is not None and bool(terms.every)
+    return sorted(by_slot.values(), key=_slot if every else _age)
 
 
 def _undo(draft: Draft, full: FullCard, receipt: Receipt) -> None:
@@ -372,6 +373,46 @@ def _tell(
     draft.trace.setdefault("stamps", []).append(told)
     kept = {"rewards_kept": list(rewards)} if rewards else {}
     draft.announce("loyalty.stamp.returned.v1", told | kept)
+
+
+# Two members who are one ----------------------------------------------------------------------
+
+
+def absorb(draft: Draft, cards: Mapping[str, Card], member: str) -> None:
+    """Adds the cards of a member whose account becomes part of this one. A full hand is handed in
+    with the next stamp.
+    """
+    known = {terms.id: terms for terms in draft.program.stamps}
+    joined = dict(draft.cards)
+    for name, card in cards.items():
+        terms = known.get(name)
+        of_slots = terms is not None and bool(terms.every or terms.different)
+        theirs = card if of_slots else _renamed(card, member)
+        held = joined.get(name, _NEW)
+        full = sorted((*held.full, *theirs.full), key=_final)
+        last = max(held.last, theirs.last)
+        hand = _pool(terms, held.stamps, theirs.stamps)
+        if terms is not None and terms.every:
+            hand = [stamp for stamp in hand if stamp.slot > last]
+        live = [each for each in full if each.final_at > draft.effective_at]
+        joined[name] = Card(
+            _in_hand(terms, hand, draft.effective_at), held.filled + theirs.filled, last, live
+        )
+    draft.cards = joined
+
+
+def _renamed(card: Card, member: str) -> Card:
+    """The card with slots that no row of another journal fills."""
+    full = [_with_stamps(each, _of(each.stamps, member)) for each in card.full]
+    return Card(_of(card.stamps, member), card.filled, card.last, full)
+
+
+def _of(stamps: Sequence[Stamp], member: str) -> list[Stamp]:
+    return [Stamp(f"{each.slot}@{member}", each.sources, each.at, each.ends_at) for each in stamps]
+
+
+def _final(full: FullCard) -> Instant:
+    return full.final_at
 
 
 # Time -----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.loyalty.domain.reasons import Refused
 
-DECIDE, PARK, REFUSE = "decide", "park", "refuse"
+DECIDE, PARK, FORWARD, REFUSE = "decide", "park", "forward", "refuse"
 
 KINDS = (
     "enrolment",
@@ -47,14 +47,29 @@ KINDS = (
     "block",
     "approval",
     "opening",
+    "merge",
+    "merge_offer",
+    "merge_answer",
+    "merge_in",
 )
 """Kinds of activity, as the journal names them."""
 
 _OWN = dict.fromkeys(
-    ("tick", "resumed", "lapsed", "stuck", "unstuck", "transfer_back", "claim_back"), (DECIDE, "")
+    (
+        "tick",
+        "resumed",
+        "lapsed",
+        "stuck",
+        "unstuck",
+        "transfer_back",
+        "claim_back",
+        "merge_answer",
+        "merge_in",
+    ),
+    (DECIDE, ""),
 )
 """What the service itself has begun is always carried to its end: a transfer must find its way
-back.
+back, and what is left of a merged account its new one.
 """
 
 
@@ -75,6 +90,25 @@ _ASKED = ("redemption_cancellation", "voucher_use", "voucher_void", "gift_claim"
 
 _MONEY_BACK = dict.fromkeys(("delivery", "cancellation", "refund"), (DECIDE, ""))
 
+_FORWARDED = dict.fromkeys(
+    (
+        "segment",
+        "purchase",
+        "delivery",
+        "amendment",
+        "cancellation",
+        "refund",
+        "engagement",
+        "referral_qualified",
+        "referral_cancelled",
+        "referral_settled",
+        "claimed",
+        "merge_in",
+    ),
+    (FORWARD, ""),
+)
+"""What goes on to the account that took this one over."""
+
 STATUS: dict[str, dict[str, tuple[str, str]]] = {
     "unenrolled": _line(
         (PARK, "enrolment"),
@@ -86,6 +120,8 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer_in=(REFUSE, "not_enrolled"),
         adjustment=(REFUSE, "not_enrolled"),
         block=(REFUSE, "not_enrolled"),
+        merge=(REFUSE, "not_enrolled"),
+        merge_offer=(REFUSE, "not_enrolled"),
         approval=(REFUSE, "not_enrolled"),
         tier=(REFUSE, "not_enrolled"),
         referral_qualified=(REFUSE, "not_enrolled"),
@@ -107,7 +143,7 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         redemption=(REFUSE, "account_suspended"),
         transfer=(REFUSE, "account_suspended"),
         hold=(REFUSE, "account_suspended"),
-        **_refused("account_suspended", "voucher_use", "benefit_use"),
+        **_refused("account_suspended", "voucher_use", "benefit_use", "merge", "merge_offer"),
     ),
     "closed": _line(
         (REFUSE, "account_closed"),
@@ -116,7 +152,14 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         **_MONEY_BACK,
         **_VOUCHERS,
     ),
-    "merged": _line((REFUSE, "account_merged"), **_MONEY_BACK, **_VOUCHERS),
+    "merged": _line(
+        (REFUSE, "account_merged"),
+        status=(DECIDE, ""),
+        transfer_in=(DECIDE, ""),
+        redemption_cancellation=(DECIDE, ""),
+        **_FORWARDED,
+        **_VOUCHERS,
+    ),
     "erased": _line((REFUSE, "member_erased"), **_MONEY_BACK, **_VOUCHERS),
     "stuck": _line(
         (PARK, "tick"),
@@ -134,16 +177,20 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer_back=(PARK, "tick"),
         claim=(REFUSE, "account_stuck"),
         claim_back=(PARK, "tick"),
+        merge=(REFUSE, "account_stuck"),
+        merge_answer=(PARK, "tick"),
+        merge_in=(PARK, "tick"),
         **_refused("account_stuck", *_ASKED),
     ),
 }
-"""Per status and kind: decide, park (and what is awaited) or refuse (and the reason).
+"""Per status and kind: decide, park (and what is awaited), forward, or refuse (and the reason).
 
 A suspended member goes on earning, because a purchase is a fact whatever the suspicion turns out to
 be, but cannot spend, nor use vouchers and benefits. What was held before is promised: a shop may
 still capture it, or let go of it. Refunds move money and are answered in every status: before the
 enrolment and while stuck they wait, after the end of an account they take back what the ledger
-still shows.
+still shows. What belongs to a merged account is decided by the one that took it over; only what was
+spent stays, and what comes back of it goes there too.
 """
 
 

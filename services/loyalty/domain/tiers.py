@@ -417,6 +417,82 @@ def would_fall(program: Program, account: Account) -> bool:
     return not level.allows(window_balances(program, account, end - 1))
 
 
+def absorb(draft: Draft, held: Standing, gained: Mapping[str, Mapping[str, int]]) -> None:
+    """Takes over the standing of a member whose account becomes part of this one, once what was
+    counted there (``gained``, by currency and window) is counted here.
+
+    The higher level is kept, and at equal levels the later end; a level that both together have
+    reached, and neither alone, is reached now.
+    """
+    tiers = draft.program.tiers
+    if tiers is None:
+        return
+    was, theirs = draft.standing, _on_its_way(draft, held)
+    both = (was, theirs)
+    level = max((each.level for each in both), key=lambda name: _rank(tiers, name))
+    of_it = [each for each in both if each.level == level]
+    reaches = [*was.reaches, *(each for each in theirs.reaches if each not in was.reaches)]
+    live = [each for each in reaches if each.until > draft.effective_at]
+    held_up = any(each.level == level for each in live)
+    grace = 0 if held_up else max(each.grace_until for each in of_it)
+    since = min(each.since for each in of_it)
+    draft.standing = Standing(level, since, live, grace)
+    if level != was.level:
+        draft.announce(
+            "loyalty.tier.changed.v1",
+            {"from": was.level, "to": level, "direction": "up", "reason": "merged"}
+            | _kept_to(draft.standing),
+        )
+    elif period_end(draft.standing) > period_end(was):
+        draft.announce(
+            "loyalty.tier.kept.v1",
+            {"level": level, "reason": "merged"} | _kept_to(draft.standing),
+        )
+    _reach_together(draft, tiers, gained)
+
+
+def _on_its_way(draft: Draft, held: Standing) -> Standing:
+    """A standing by this version's names. What ended on its way ends a moment from now, so that it
+    is reviewed.
+    """
+    now = draft.effective_at
+    grace = max(held.grace_until, now + 1) if held.grace_until else 0
+    ended = not grace and period_end(held) <= now
+    reaches = [
+        Reach(
+            level_now(draft.program, each.level),
+            each.at,
+            now + 1 if ended and each.level == held.level else each.until,
+            each.window,
+            each.cause,
+        )
+        for each in held.reaches
+    ]
+    return Standing(level_now(draft.program, held.level), held.since, reaches, grace)
+
+
+def _reach_together(draft: Draft, tiers: Tiers, gained: Mapping[str, Mapping[str, int]]) -> None:
+    terms = qualifying(draft.program).window
+    assert terms is not None
+    window = window_of(draft, draft.effective_at)
+    after = balances(draft, window)
+    keys = windows_counted(terms.kind, terms.months, window)
+    theirs = dict.fromkeys(after, 0)
+    for name, windows in gained.items():
+        currency = draft.program.currency_now(name)
+        if currency in theirs:
+            theirs[currency] += sum(windows.get(key, 0) for key in keys)
+    ours = {currency: points - theirs[currency] for currency, points in after.items()}
+    until = period_until(draft, tiers, window, draft.effective_at)
+    new = [
+        Reach(level.name, draft.effective_at, until, window)
+        for level in tiers.levels[1:]
+        if level.allows(after) and not level.allows(ours) and not level.allows(theirs)
+    ]
+    if new and until > draft.effective_at:
+        stand(draft, [*draft.standing.reaches, *new], "reached", keep=True)
+
+
 def close_windows(draft: Draft) -> None:
     """Moves windows that nothing counts any more out of the working state, to their rows."""
     over = windows_over(

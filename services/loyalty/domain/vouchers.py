@@ -15,7 +15,7 @@ from services.loyalty.domain.account import OpenVoucher
 from services.loyalty.domain.activity import VoucherUsed, VoucherVoided
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
 from services.loyalty.domain.counters import take_stock
-from services.loyalty.domain.decision import IssuedReward
+from services.loyalty.domain.decision import Derived, IssuedReward
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.periods import after_span
@@ -56,11 +56,17 @@ def _stock(draft: Draft, reward: str) -> str:
 def take_back(draft: Draft, given: Iterable[Given], reason: str) -> tuple[list[Given], list[Given]]:
     """Withdraws those vouchers of what was given that nobody has used, and puts the pieces back
     into stock; answers what was withdrawn and what the member keeps.
+
+    A voucher that lies at an account which became part of this one is named ``v12-0@member``. It is
+    withdrawn there, and counts as kept.
     """
     still_open = {held.id for held in draft.open_vouchers}
     withdrawn: list[Given] = []
     kept: list[Given] = []
     for one in given:
+        voucher, _, member = one.voucher.partition("@")
+        if member:  # of a merged account, which alone knows whether it was used
+            draft.derived.append(Derived(member, VoucherVoided(voucher, reason)))
         if one.voucher not in still_open:
             kept.append(one)
             continue

@@ -86,16 +86,16 @@ async def claim(
 
     The purchase then counts for the member as of when it was made.
     """
-    account = (await seen(parts, member_id)).account
-    if account.status not in ("active", "suspended"):
-        raise Problem(_NOT_OPEN.get(account.status, "account_stuck"))
+    found = await seen(parts, member_id)
+    if found.account.status not in ("active", "suspended"):
+        raise Problem(_NOT_OPEN.get(found.account.status, "account_stuck"))
     try:
         check_member_id(wanted.receipt)
         reply, again = await answer_once(
             parts.store,
             parts.programs,
             parts.clock,
-            _request(member_id, key, wanted.receipt),
+            _request(found.member, key, wanted.receipt),
             render=_render,
             attempts=parts.limits.attempts,
         )

@@ -559,6 +559,13 @@ STATUS_SET: Example = {
     "status": "suspended",
     "points_kept_until": None,
 }
+MERGE_REQUEST: Example = {"into": "17850", "reason": "duplicate", "actor": "agent-7"}
+MERGE: Example = {
+    "merge": "mg-5f0c7a2be94d10c86d1b",
+    "member_id": "12346",
+    "into": "17850",
+    "requested_at": _AS_OF,
+}
 BLOCK_REQUEST: Example = {
     "what": "spending",
     "blocked": True,

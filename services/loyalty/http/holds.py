@@ -99,6 +99,8 @@ async def holds(parts: PartsHere, member_id: MemberId, languages: InLanguages) -
     """The latest holds of a member, as of now: those that are open, and what became of others."""
     rows = await parts.store.load_holds(member_id, HOLDS_SHOWN)
     found = await seen(parts, member_id)
+    if found.member != member_id:  # those of before the merge are no more; they ended
+        rows = await parts.store.load_holds(found.member, HOLDS_SHOWN)
     say = languages.of(*parts.programs.back_from(found.as_of))
     return models.HoldList(
         member_id=member_id,
@@ -122,6 +124,8 @@ async def one_hold(
     """What is held, and what became of it, as of now."""
     row = await parts.store.load_hold(member_id, hold_id)
     found = await seen(parts, member_id)
+    if row is None and found.member != member_id:
+        row = await parts.store.load_hold(found.member, hold_id)
     if row is None:
         raise Problem("unknown_hold", hold=hold_id)
     return _seen(row, found, languages.of(*parts.programs.back_from(found.as_of)))

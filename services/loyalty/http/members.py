@@ -115,7 +115,10 @@ async def lots(parts: PartsHere, member_id: MemberId) -> models.Lots:
 async def rewards(parts: PartsHere, member_id: MemberId, languages: InLanguages) -> models.Rewards:
     """The catalogue: what the member can have now, and of the rest every reason why not."""
     found = await seen(parts, member_id, stock=True)
-    issued = await parts.store.load_issued(member_id, ISSUED_SHOWN)
+    issued = [
+        one for each in found.ids for one in await parts.store.load_issued(each, ISSUED_SHOWN)
+    ]
+    issued.sort(key=lambda one: -one.issued_at)
     return shown.rewards(found, issued, languages.of(*parts.programs.back_from(found.as_of)))
 
 

@@ -140,6 +140,21 @@ KINDS: dict[str, Kind] = {
     "account_merged": Kind(
         409, "The account was merged into another", "Use the id of the surviving member."
     ),
+    "merge_into_self": Kind(409, "Both ids are one member", "There is nothing to do."),
+    "merge_pending": Kind(
+        409, "A merge of this account is under way", "Wait for its end, and ask again if need be."
+    ),
+    "holds_open": Kind(
+        409, "Points are held", "Capture or void the holds, or wait for their end: /holds."
+    ),
+    "referral_between": Kind(
+        409, "One brought the other", "Wait until the return window of the referral has ended."
+    ),
+    "member_years_differ": Kind(
+        409,
+        "Years that begin on different days cannot be added",
+        "The programme counts by the member's own year: adjust and close one account by hand.",
+    ),
     "member_erased": Kind(
         410, "The member was erased", "Nothing more can be done with this account."
     ),

@@ -61,13 +61,16 @@ async def of_member(
         models.State | None, Query(description="Only those in this state.", examples=["open"])
     ] = None,
 ) -> models.Vouchers:
-    """With their codes, newest first. What has expired by now is shown so, recorded or not."""
+    """With their codes, newest first. What has expired by now is shown so, recorded or not. Those
+    of a merged account keep its `member_id`.
+    """
     found = await seen(parts, member_id)
-    held = await parts.store.load_coded(member_id, SHOWN)
+    held = [one for each in found.ids for one in await parts.store.load_coded(each, SHOWN)]
+    held.sort(key=lambda one: -one.voucher.issued_at)
     say = languages.of(*parts.programs.back_from(found.as_of))
     all_of_them = [_with_code(each, found.as_of, say) for each in held]
     return models.Vouchers(
-        member_id=member_id,
+        member_id=found.member,
         as_of=rfc3339(found.as_of),
         vouchers=[each for each in all_of_them if state in (None, each.state)],
     )

@@ -96,6 +96,9 @@ EVENTS: dict[str, dict[str, Any]] = {
             ends_at="2011-01-01T00:00:00Z",
         ),
         cloud_event("commerce.member.erased.v1", member_id="17850", reason="member_request"),
+        cloud_event(
+            "commerce.member.merged.v1", member_id="17850", into="12346", reason="duplicate"
+        ),
     )
 }
 """The events by type."""

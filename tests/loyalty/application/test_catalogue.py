@@ -34,14 +34,16 @@ from services.loyalty.domain.reasons import NotFired, Refused, TierChange, Waits
 
 STORY = Path(str(story.__file__)).parent
 DOMAIN = Path(str(domain.__file__)).parent
-COUNTING = ("opening", "accrual", "activation", "accrual_reversal")
+COUNTING = ("opening", "accrual", "activation", "accrual_reversal", "merge_out", "merge_in")
 """Kinds of entries that may be of points in a qualifying window."""
 
 TOLD_BY_WHAT_HAPPENED = {
     "actor",
+    "answers",
     "approval_above",
     "approved",
     "asked",
+    "asks",
     "cost",
     "currency",
     "draws",
@@ -69,6 +71,7 @@ TOLD_BY_WHAT_HAPPENED = {
 
 TOLD_BY_EVENTS = {
     "badges",
+    "declined",
     "gifts",
     "level_gifts",
     "level_gifts_undone",

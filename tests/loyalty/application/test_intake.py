@@ -98,6 +98,7 @@ BODIES: dict[str, domain.AnyBody] = {
         "lapsed", 1_291_161_600_000_000, 1_293_840_000_000_000
     ),
     "commerce.member.erased.v1": domain.StatusChanged("erased", "member_request"),
+    "commerce.member.merged.v1": domain.MergeRequested("", "17850", "12346", "duplicate"),
 }
 
 

@@ -47,6 +47,7 @@ from services.loyalty.domain.activity import (
     HoldVoided,
     Lapsed,
     Line,
+    MergeRequested,
     Purchased,
     RedemptionCancelled,
     RedemptionRequested,
@@ -56,9 +57,7 @@ from services.loyalty.domain.activity import (
     Segmented,
     StatusChanged,
     Tick,
-    TransferReceived,
     TransferRequested,
-    TransferReturned,
     VoucherUsed,
     VoucherVoided,
     decode_body,
@@ -68,6 +67,7 @@ from services.loyalty.domain.calendar import NEVER, SECOND, Instant, from_dateti
 from services.loyalty.domain.decide import decide
 from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.merging import carries
 from services.loyalty.domain.program import (
     Currency,
     Expiry,
@@ -87,6 +87,11 @@ from tests.loyalty.narrator import Narrator
 from tests.loyalty.proof import Auditor, replay
 
 LONDON = zone("Europe/London")
+_TRAVELLING = (
+    ClaimedPurchase | Refunded | Cancelled | Delivered | Amended | Purchased | Engaged | Segmented
+)
+"""What keeps the time at which it happened, wherever it is sent."""
+
 DAWN = "2010-12-01 00:00"
 
 
@@ -258,18 +263,18 @@ class Shop:
         while settled(catch_up_due(self.session, self.programs, self.clock, until=self.clock.at)):
             self.audits()
 
-    def delivers_derived(self) -> None:
+    def delivers_derived(self, at_most: int = 1_000_000) -> None:
         """What members cause for each other reaches its target, once."""
-        while self._delivered < len(self.store.outbox):
+        while at_most and self._delivered < len(self.store.outbox):
             row = self.store.outbox[self._delivered]
             self._delivered += 1
             if row[6] is not None:
+                at_most -= 1
                 body = decode_body(row[7])
-                travels = isinstance(
-                    body, ClaimedPurchase | Refunded | Cancelled | Delivered | Amended
-                )
-                at = from_datetime(row[4]) if travels else self.clock.at
-                self.records(self.incoming(row[6], body, at))
+                at = from_datetime(row[4]) if isinstance(body, _TRAVELLING) else self.clock.at
+                erases = isinstance(body, StatusChanged)
+                patch = ProfilePatch(erase=True) if erases else None
+                self.records(self.incoming(row[6], body, at, patch))
 
     @contextmanager
     def ticks_failing(self) -> Iterator[None]:
@@ -289,12 +294,7 @@ class Shop:
         """Points that derived activities carry and that have not reached anybody yet."""
         bodies = [decode_body(row[7]) for row in self.store.outbox[self._delivered :] if row[6]]
         bodies += [decode_body(body) for body, _ in self.store.parked.values()]
-        return sum(
-            lot.points
-            for body in bodies
-            if isinstance(body, TransferReceived | TransferReturned) and body.currency == currency
-            for lot in body.lots
-        )
+        return sum(points for body in bodies for name, points in carries(body) if name == currency)
 
     def proves(self) -> None:
         """Everything follows again from the journal."""
@@ -436,6 +436,11 @@ class Member:
         """Points for another member, still on their way."""
         transfer = f"t{self.shop._sent}"
         return self.does(TransferRequested(transfer, self.name, to, "points", how_many), at)
+
+    def becomes_one_with(self, into: str, at: str | Instant | None = None) -> Outcome:
+        """Asks that the account become part of another; nobody has heard of it yet."""
+        merge = f"m{self.shop._sent}"
+        return self.does(MergeRequested(merge, self.name, into, "duplicate", "ops"), at)
 
     def is_in(self, segment: str, start: str, end: str | None = None) -> Outcome:
         starts_at = _instant(start)

@@ -142,7 +142,7 @@ def test_a_code_may_be_named_until_the_first_purchase() -> None:
     assert eve.does(Engaged("referral.made", about=ada.account.code)).reason == "already_a_customer"
 
 
-@pytest.mark.parametrize("status", ["unenrolled", "closed", "merged", "erased"])
+@pytest.mark.parametrize("status", ["unenrolled", "closed", "erased"])
 def test_derived_referrals_carry_no_points_and_are_refused_without_a_way_back(status: str) -> None:
     for kind in ("referral_qualified", "referral_cancelled", "referral_settled"):
         assert verdict(status, kind)[0] == REFUSE

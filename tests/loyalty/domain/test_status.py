@@ -15,7 +15,7 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.decide import MAX_WAITING
 from services.loyalty.domain.program import Gift, Pending, Reward, Span, Window
-from services.loyalty.domain.status import DECIDE, KINDS, PARK, REFUSE, STATUS, verdict
+from services.loyalty.domain.status import DECIDE, FORWARD, KINDS, PARK, REFUSE, STATUS, verdict
 from tests.loyalty.domain.shop import (
     Shop,
     at,
@@ -50,8 +50,8 @@ def test_every_status_has_an_answer_to_every_kind() -> None:
     for row in STATUS.values():
         assert set(row) == set(KINDS)
         for what, reason in row.values():
-            assert what in (DECIDE, PARK, REFUSE)
-            assert bool(reason) == (what != DECIDE)
+            assert what in (DECIDE, FORWARD, PARK, REFUSE)
+            assert bool(reason) == (what in (PARK, REFUSE))
 
 
 def test_the_table_knows_every_body_there_is() -> None:
@@ -61,7 +61,10 @@ def test_the_table_knows_every_body_there_is() -> None:
 
 @pytest.mark.parametrize("status", ["suspended", "closed", "merged", "erased"])
 def test_refunds_move_money_and_are_decided_whatever_has_become_of_the_account(status: str) -> None:
-    for kind in ("refund", "cancellation", "delivery", "tick", "transfer_back"):
+    by = FORWARD if status == "merged" else DECIDE
+    for kind in ("refund", "cancellation", "delivery"):
+        assert verdict(status, kind) == (by, "")
+    for kind in ("tick", "transfer_back", "merge_answer"):
         assert verdict(status, kind) == (DECIDE, "")
 
 

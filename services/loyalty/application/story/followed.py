@@ -54,6 +54,8 @@ def _of_trace(told: Told) -> Iterator[Message]:
         yield say("followed.forwarded")
     if "claimed" in trace:
         yield say("followed.claimed")
+    if "goes_on" in trace:
+        yield say("followed.goes_on", member=trace["goes_on"])
 
 
 def _judged(told: Told, tier: Data) -> Message:
@@ -241,6 +243,19 @@ def _stamps_lapsed(told: Told, data: Data) -> Message:
     )
 
 
+def _merged(_: Told, data: Data) -> Message:
+    return say("followed.merged", into=data["into"])
+
+
+def _merge_declined(_: Told, data: Data) -> Message:
+    return say("followed.merge_declined", into=data["into"], reason=data["reason"])
+
+
+def _absorbed(told: Told, data: Data) -> Message:
+    twice = [told.giver(each["name"]) for each in data["given_twice"]]
+    return say("followed.absorbed", member=data["from"], twice=twice)
+
+
 EVENTS: dict[str, Callable[[Told, Data], Message] | None] = {
     "loyalty.tier.changed.v1": _tier_changed,
     "loyalty.tier.kept.v1": _tier_kept,
@@ -274,6 +289,9 @@ EVENTS: dict[str, Callable[[Told, Data], Message] | None] = {
     "loyalty.member.reopened.v1": None,
     "loyalty.member.closed.v1": None,
     "loyalty.member.erased.v1": None,
+    "loyalty.member.merged.v1": _merged,
+    "loyalty.member.merge-declined.v1": _merge_declined,
+    "loyalty.member.absorbed.v1": _absorbed,
     "loyalty.member.blocked.v1": None,
     "loyalty.member.unblocked.v1": None,
     "loyalty.points.accrued.v1": None,

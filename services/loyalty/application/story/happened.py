@@ -34,6 +34,10 @@ from services.loyalty.domain.activity import (
     HoldVoided,
     Lapsed,
     Line,
+    MergeAnswered,
+    MergeOffered,
+    MergeReceived,
+    MergeRequested,
     Opening,
     ProfileUpdated,
     PurchaseClaimed,
@@ -379,6 +383,27 @@ def _claim_back(told: Told, body: ClaimReturned) -> Message:
     return say("happened.claim_back", member=body.by, reason=_because(told, body.reason))
 
 
+def _merge(told: Told, body: MergeRequested) -> Message:
+    return say(
+        "happened.merge",
+        into=body.into,
+        reason=_because(told, body.reason),
+        actor=or_none(body.actor),
+    )
+
+
+def _merge_offer(_: Told, body: MergeOffered) -> Message:
+    return say("happened.merge_offer", member=body.from_member)
+
+
+def _merge_answer(_: Told, body: MergeAnswered) -> Message:
+    return say("happened.merge_answer", into=body.into, refused=or_none(body.refused))
+
+
+def _merge_in(_: Told, body: MergeReceived) -> Message:
+    return say("happened.merge_in", member=body.from_member, part=body.part, parts=body.parts)
+
+
 def _redemption_cancellation(told: Told, body: RedemptionCancelled) -> Message:
     return say(
         "happened.redemption_cancellation",
@@ -453,5 +478,9 @@ HAPPENED: dict[type[AnyBody], Callable[[Told, Any], Message]] = {
     VoucherVoided: _voucher_void,
     GiftClaimed: _gift_claim,
     BenefitUsed: _benefit_use,
+    MergeRequested: _merge,
+    MergeOffered: _merge_offer,
+    MergeAnswered: _merge_answer,
+    MergeReceived: _merge_in,
 }
 """For each kind of body, the sentence about it."""

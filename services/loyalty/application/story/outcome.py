@@ -23,6 +23,10 @@ _QUIET = frozenset(
         "claim",
         "claim_back",
         "extension",
+        "merge",
+        "merge_offer",
+        "merge_answer",
+        "merge_in",
     }
 )
 """Kinds of which nobody expects that points move."""

@@ -1,0 +1,121 @@
+"""Saying that two members are one person."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+from fastapi import APIRouter, Response, Security
+from pydantic import ConfigDict, Field
+
+from services.loyalty.application.spending import Asked, Request, answer_once
+from services.loyalty.domain.activity import MergeRequested
+from services.loyalty.domain.calendar import rfc3339
+from services.loyalty.domain.status import REFUSE, verdict
+from services.loyalty.http import examples, openapi
+from services.loyalty.http.members import MemberId, seen
+from services.loyalty.http.models import Actor, Moment, Reason, Shown
+from services.loyalty.http.parts import PartsHere
+from services.loyalty.http.problem_codes import KINDS
+from services.loyalty.http.problems import MEDIA_TYPE, Problem, problem_document
+from services.loyalty.http.security import key_holder
+from services.loyalty.http.spending import COMMON, IdempotencyKey, name_of, refusal
+
+router = APIRouter(prefix="/v1/members/{member_id}", tags=["members"])
+
+
+class MergeRequest(Shown):
+    """The member is another one, whose account goes on."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.MERGE_REQUEST]})
+
+    into: str = Field(
+        description="The member who goes on; of a merged one, who goes on for that one.",
+        min_length=1,
+        max_length=128,
+    )
+    reason: Reason
+    actor: Actor
+
+
+class Merge(Shown):
+    """A merge that was asked for. `loyalty.member.merged.v1` says that it is done, and
+    `loyalty.member.merge-declined.v1` why it will not be.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.MERGE]})
+
+    merge: str = Field(description="Its id, made from member and Idempotency-Key.")
+    member_id: str = Field(description="The member whose account ends.")
+    into: str = Field(description="The member whose account takes it over.")
+    requested_at: Moment = Field(description="When it was recorded.")
+
+
+@router.post(
+    "/merge",
+    summary="Merge a member into another one",
+    status_code=202,
+    response_model=Merge,
+    responses=openapi.answers(
+        "merge_into_self",
+        "merge_pending",
+        "holds_open",
+        "referral_between",
+        "member_years_differ",
+        *COMMON,
+        example=examples.MERGE,
+        status=202,
+    ),
+    dependencies=[Security(key_holder, scopes=["members:adjust"])],
+)
+async def merge(
+    parts: PartsHere, member_id: MemberId, key: IdempotencyKey, wanted: MergeRequest
+) -> Response:
+    """The other account is asked first, and nothing moves before it has agreed: so a moment passes
+    before all is there. From then on the old id answers for the member who goes on, also for what
+    comes back of its purchases.
+    """
+    other = await seen(parts, wanted.into)
+    what, reason = verdict(other.account.status, "merge_offer")
+    if what == REFUSE:
+        raise Problem(reason, f"The member {other.member} cannot take another one over.")
+    name = name_of("mg", member_id, key)
+    content = msgspec.json.encode(["merge", member_id, wanted.model_dump()], order="deterministic")
+    request = Request(
+        member=member_id,
+        name=name,
+        body=MergeRequested(name, member_id, other.member, wanted.reason, wanted.actor),
+        key_digest=hashlib.sha256(key.encode()).digest(),
+        request_digest=hashlib.sha256(content).digest(),
+    )
+    reply, again = await answer_once(
+        parts.store,
+        parts.programs,
+        parts.clock,
+        request,
+        render=_render,
+        attempts=parts.limits.attempts,
+    )
+    return Response(
+        reply.body,
+        status_code=reply.status,
+        media_type="application/json" if reply.status < 400 else MEDIA_TYPE,
+        headers={"Idempotency-Replayed": "true"} if again else None,
+    )
+
+
+def _render(asked: Asked) -> tuple[int, str]:
+    decision = asked.decision
+    body = decision.activity.body
+    assert isinstance(body, MergeRequested)
+    if decision.outcome != "accepted":
+        code, facts = refusal(decision.reason, decision.details)
+        document = problem_document(code, "", facts)
+        return KINDS[code].status, msgspec.json.encode(document).decode()
+    made = Merge(
+        merge=body.merge,
+        member_id=body.from_member,
+        into=body.into,
+        requested_at=rfc3339(decision.activity.recorded_at),
+    )
+    return 202, made.model_dump_json()

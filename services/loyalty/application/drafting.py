@@ -229,6 +229,9 @@ class _Told:
                 course.spent[entry.currency] += entry.points
             elif entry.kind == "redemption_reversal":
                 course.spent[entry.currency] -= entry.points
+        for undone in decision.trace.get("level_gifts_undone", ()):
+            for currency, points in undone["points"].items():
+                course.earned[f"{undone['level']}/{currency}"] -= points
         for receipt in decision.receipts:
             now = _kept(receipt)
             course.earned.update(now)

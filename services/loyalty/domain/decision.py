@@ -137,8 +137,8 @@ class Derived(msgspec.Struct, frozen=True, gc=False):
 
 
 class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """A reward that the member got: by redemption (``by`` is its id) or as a gift (``by`` is the
-    gift's name), with its voucher if it has one.
+    """A reward that the member got: by redemption (``by`` is its id), or as a gift, by a tier or by
+    a rule (``by`` is its name), with its voucher if it has one.
     """
 
     reward: str

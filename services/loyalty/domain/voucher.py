@@ -21,7 +21,7 @@ class Voucher(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         id: its name among the member's vouchers, ``v12-0``: seq of the journal row that issued it,
             and place there.
         reward: the reward that it stands for.
-        how: what gave it: ``redemption``, ``gift``, or whatever else issues rewards.
+        how: what gave it: ``redemption``, ``gift``, ``tier`` or ``rule``.
         by: the redemption's id, the gift, the tier …
         digest: SHA-256 of the code, in hexadecimal.
         version: the programme version whose terms it has.

@@ -293,7 +293,7 @@ class RewardIssued(Shown):
 
     reward: str = Field(description="The reward's id.")
     name: Name
-    how: str = Field(description="By `redemption`, or as a `gift`.")
+    how: str = Field(description="By `redemption`, as a `gift`, by a `tier` or by a `rule`.")
     by: str = Field(description="The redemption's id, or the gift, card, rule or level.")
     by_name: NameOrNull
     points: int = Field(description="Points paid for it; 0 for a gift.", ge=0)

@@ -74,7 +74,7 @@ def deciding(document: str, *, events: int, begins_at: Instant) -> dict[str, dic
 
 
 def _timed(program: Program, events: int, begins_at: Instant) -> dict[str, float]:
-    story = Story("decide", events, max(1, events // 50))
+    story = Story("decide", events, max(1, events // 3))  # most of whom have no tier yet
     now = begins_at + DAY
     messages = islice(purchases(story, begins_at, seed=40), events)
     happened = [read_event(raw, now=now) for _, raw in messages]

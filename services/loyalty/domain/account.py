@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.receipt import Given, Posting
 
 
@@ -42,21 +43,6 @@ class Lot(msgspec.Struct, frozen=True, gc=False, array_like=True):
     def key(self) -> str:
         """The lot's name in ledger entries and receipts."""
         return lot_key(self.currency, self.issued, self.expires_at, self.activates_at, self.awaits)
-
-
-def lot_key(
-    currency: str, issued: str, expires_at: Instant, activates_at: Instant = 0, awaits: str = ""
-) -> str:
-    """``points/2011-02/1306882800`` and, while pending, ``…/p1299888000`` or ``…/d536365``
-    (awaiting a delivery).
-
-    Instants are written in microseconds without trailing zeros lost: what is written is exactly
-    what is compared.
-    """
-    base = f"{currency}/{issued}/{expires_at}"
-    if awaits:
-        return f"{base}/d{awaits}"
-    return f"{base}/p{activates_at}" if activates_at else base
 
 
 class HeldLot(msgspec.Struct, frozen=True, gc=False, array_like=True):

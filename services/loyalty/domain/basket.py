@@ -19,7 +19,7 @@ def receipt_lines(program: Program, body: Purchased) -> list[ReceiptLine]:
     Order-wide discounts, and a prepaid part that does not earn, are spread over the lines in
     proportion to what each cost, by largest remainder, so that no penny is lost or doubled.
     """
-    lines = body.lines
+    lines: list[Line] = body.lines
     values = [line.quantity * line.unit_price - line.discount for line in lines]
     if body.discount:
         values = _less(values, body.discount)
@@ -27,15 +27,15 @@ def receipt_lines(program: Program, body: Purchased) -> list[ReceiptLine]:
     exclude = program.exclude
     if exclude.sku or exclude.category or exclude.brand:
         spends = [
-            0 if _excluded(line, exclude) else spend
-            for line, spend in zip(lines, spends, strict=True)
+            0 if _is_of(line, exclude.sku, exclude.category, exclude.brand) else spends[index]
+            for index, line in enumerate(lines)
         ]
     if program.basis.shipping and body.shipping:
         extra = spread(body.shipping, [body.shipping if spend else 0 for spend in spends])
         spends = [spend + more for spend, more in zip(spends, extra, strict=True)]
     return [
-        ReceiptLine(line.position, line.quantity, value, spend)
-        for line, value, spend in zip(lines, values, spends, strict=True)
+        ReceiptLine(line.position, line.quantity, values[index], spends[index])
+        for index, line in enumerate(lines)
     ]
 
 
@@ -52,7 +52,7 @@ def discounted(lines: Sequence[Line], discount: int) -> list[Line]:
 
 def _spends(program: Program, body: Purchased, values: list[int]) -> list[int]:
     spends = values
-    if not program.basis.tax and any(line.tax for line in body.lines):
+    if not program.basis.tax and _is_taxed(body.lines):
         spends = [
             value - (line.tax * value // line.paid if line.paid else 0)
             for line, value in zip(body.lines, values, strict=True)
@@ -60,6 +60,13 @@ def _spends(program: Program, body: Purchased, values: list[int]) -> list[int]:
     if body.prepaid and not program.basis.prepaid:
         spends = _less(spends, _prepaid_share(body.prepaid, spends, values))
     return spends
+
+
+def _is_taxed(lines: list[Line]) -> bool:
+    for line in lines:  # noqa: SIM110 - compiled, a loop costs less than a generator
+        if line.tax:
+            return True
+    return False
 
 
 def _prepaid_share(prepaid: int, spends: list[int], values: list[int]) -> int:
@@ -74,23 +81,22 @@ def _less(amounts: list[int], off: int) -> list[int]:
     return [amount - share for amount, share in zip(amounts, spread(off, amounts), strict=True)]
 
 
-def _excluded(line: Line, exclude: Filter) -> bool:
-    return (
-        line.sku in exclude.sku or line.category in exclude.category or line.brand in exclude.brand
-    )
-
-
-def chosen(filter_: Filter, lines: Sequence[Line]) -> list[int]:
+def chosen(filter_: Filter, lines: list[Line]) -> list[int]:
     """Indexes of the lines that a filter chooses."""
-    return [index for index, line in enumerate(lines) if _chooses(filter_, line)]
+    indexes = list(range(len(lines)))
+    if filter_.sku:
+        indexes = [index for index in indexes if lines[index].sku in filter_.sku]
+    if filter_.category and indexes:
+        indexes = [index for index in indexes if lines[index].category in filter_.category]
+    if filter_.brand and indexes:
+        indexes = [index for index in indexes if lines[index].brand in filter_.brand]
+    if filter_.leaves_out_lines and indexes:
+        out = (filter_.exclude_sku, filter_.exclude_category, filter_.exclude_brand)
+        indexes = [index for index in indexes if not _is_of(lines[index], *out)]
+    return indexes
 
 
-def _chooses(filter_: Filter, line: Line) -> bool:
-    return (
-        (not filter_.sku or line.sku in filter_.sku)
-        and (not filter_.category or line.category in filter_.category)
-        and (not filter_.brand or line.brand in filter_.brand)
-        and line.sku not in filter_.exclude_sku
-        and line.category not in filter_.exclude_category
-        and line.brand not in filter_.exclude_brand
-    )
+def _is_of(
+    line: Line, skus: frozenset[str], categories: frozenset[str], brands: frozenset[str]
+) -> bool:
+    return line.sku in skus or line.category in categories or line.brand in brands

@@ -88,23 +88,31 @@ def activation(
 ) -> Activation:
     """Binds the fields of one activity, named as in :data:`NEUTRAL` without their prefix.
 
-    Lines are mappings, and fields that are not given are neutral. It costs some microseconds: make
-    one per activity, when the first rule asks for it.
+    Lines are mappings, and fields that are not given are neutral.
     """
     values = dict(NEUTRAL)
     for prefix, fields in (("order.", order), ("member.", member), ("engagement.", engagement)):
         if fields:
             for name, value in fields.items():
                 values[prefix + name] = value
+    return bind(values)
+
+
+def bind(values: Mapping[str, Any]) -> Activation:
+    """Binds variables by their whole names; a condition that reads another one has an error."""
     return Activation(_runtime().Activation(values))
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A compiled condition. Two are equal where their texts are."""
+    """A compiled condition. Two are equal where their texts are.
+
+    ``variables`` are those that it may read; it may hold others of which the text has the words.
+    """
 
     text: str
     _expression: Any = field(repr=False, compare=False)
+    variables: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
     def __call__(self, bound: Activation) -> bool:
         """Whether it holds.
@@ -116,6 +124,43 @@ class Condition:
         if isinstance(result, bool):
             return result
         raise ConditionError(self.text, str(result))
+
+
+class Together:
+    """Several conditions asked at once: an evaluation costs more than what it evaluates."""
+
+    __slots__ = ("_bits", "_expression")
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        self._bits = {id(one): 1 << place for place, one in enumerate(conditions)}
+        self._expression = _sum_of(tuple(one.text for one in conditions))
+
+    def bit(self, condition: Condition) -> int:
+        """The bit of a condition in the answer, 0 for one that is not asked here."""
+        return self._bits.get(id(condition), 0)
+
+    def __call__(self, bound: Activation) -> int:
+        """The bits of those that hold, -1 where one of them cannot be evaluated over these values:
+        then each has to be asked by itself.
+        """
+        if self._expression is None:
+            return -1
+        result = self._expression.eval(bound.bound).value()
+        return result if isinstance(result, int) else -1
+
+
+MOST_TOGETHER = 60
+"""Conditions that are asked at once at most: CEL has integers of 64 bits."""
+
+
+@lru_cache(maxsize=1024)
+def _sum_of(texts: tuple[str, ...]) -> Any:
+    # A condition may end in a comment, so what follows it stands on a line of its own.
+    terms = (f"(({text}\n) ? {1 << place} : 0)" for place, text in enumerate(texts))
+    try:
+        return _compile(_runtime(), " + ".join(terms))
+    except Misread:  # longer together than CEL takes
+        return None
 
 
 def read_condition(text: str) -> Condition:
@@ -136,7 +181,9 @@ def read_condition(text: str) -> Condition:
             f"{stripped!r} is not true or false but {checked.return_type().name().lower()}",
             "Compare it with something, as in order.total >= 20000",
         )
-    return Condition(stripped, _compile(_runtime(), stripped))
+    words = set(_WORD.findall(stripped))
+    named = frozenset(name for name in NEUTRAL if words.issuperset(name.split(".")))
+    return Condition(stripped, _compile(_runtime(), stripped), named)
 
 
 def failure_on(condition: Condition, samples: Sequence[tuple[str, Activation]]) -> str:
@@ -213,6 +260,7 @@ def _variables(line: Any) -> dict[str, Any]:
     }
 
 
+_WORD = re.compile(r"\w+")
 _COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNKNOWN_VARIABLE = re.compile(r"undeclared reference to '([\w.]+)'")
 _UNKNOWN_FIELD = re.compile(r"undefined field '(\w+)'")

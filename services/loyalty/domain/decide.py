@@ -262,10 +262,8 @@ def _tidy(draft: Draft, account: Account) -> None:
 def _engagement(draft: Draft, body: Engaged) -> None:
     if body.of == referrals.MADE and body.about and draft.program.referrals:
         referrals.engage(draft)
-    rules = draft.program.rules_by_event
-    considered = rules.get(f"engagement:{body.of}", ()) + rules.get("engagement:", ())
     occasion = Occasion(draft, channel=body.channel, of=body.of, about=body.about)
-    fire(occasion, considered, body.of)
+    fire(occasion, f"engagement:{body.of}", body.of)
     if draft.program.stamps:
         stamps.collect(occasion, "engagement")
 

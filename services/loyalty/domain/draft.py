@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.loyalty.domain.account import Account, Lot, lot_key
+from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.activity import MOMENTS, Activity, AnyBody, Lapsed, Stuck, Tick
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_text
 from services.loyalty.domain.decision import (
@@ -21,7 +21,7 @@ from services.loyalty.domain.decision import (
     IssuedReward,
     LotTotals,
 )
-from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.ledger import LedgerEntry, entry, lot_key
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.voucher import Redemption, Voucher
@@ -173,39 +173,38 @@ class Draft:
         """Writes one ledger entry."""
         assert points > 0, (kind, points)
         self.entries.append(
-            LedgerEntry(
-                kind, currency, points, buckets[0], buckets[1], lot_from, lot_to, cause, order
-            )
+            entry(kind, currency, points, buckets, (lot_from, lot_to), cause, order)
         )
 
-    def put(self, lot: Lot) -> str:
-        """Adds points to the lot of equal key, or opens it; answers the key.
+    def put(self, lot: Lot) -> None:
+        """Adds points to the lot of equal key, or opens it.
 
         What awaits an event awaits it until the later of both instants.
         """
+        currency, issued, awaits = lot.currency, lot.issued, lot.awaits
+        expires_at, activates_at = lot.expires_at, lot.activates_at
         for index, held in enumerate(self.lots):
             if (
-                held.issued == lot.issued
-                and held.expires_at == lot.expires_at
-                and held.currency == lot.currency
-                and held.awaits == lot.awaits
-                and (held.activates_at == lot.activates_at or lot.awaits)
+                held.expires_at == expires_at
+                and (held.activates_at == activates_at or awaits)
+                and held.issued == issued
+                and held.currency == currency
+                and held.awaits == awaits
             ):
                 self.lots[index] = Lot(
-                    held.currency,
-                    held.issued,
-                    held.expires_at,
-                    max(held.activates_at, lot.activates_at),
-                    held.awaits,
+                    currency,
+                    issued,
+                    expires_at,
+                    max(held.activates_at, activates_at) if awaits else activates_at,
+                    awaits,
                     held.points + lot.points,
                     held.taken_in + lot.taken_in,
                 )
-                return lot.key
+                return
         place = len(self.lots)
         while place and _soonest(self.lots[place - 1]) > _soonest(lot):
             place -= 1
         self.lots.insert(place, lot)
-        return lot.key
 
     def take(self, index: int, points: int) -> None:
         """Takes points out of an open lot; an empty one leaves the working state."""
@@ -318,7 +317,8 @@ class Draft:
         """Posts points that cannot be spent yet: into their lot, and at once to ``expired`` where
         their life is over already. Answers the key of the lot.
         """
-        key, currency, points = lot.key, lot.currency, lot.points
+        currency, points, expires_at = lot.currency, lot.points, lot.expires_at
+        key = lot_key(currency, lot.issued, expires_at, lot.activates_at, lot.awaits)
         self.post(
             kind,
             currency,
@@ -328,10 +328,11 @@ class Draft:
             cause=cause,
             order=order,
         )
-        if not 0 < lot.expires_at <= self.effective_at:
-            return self.put(lot)
-        self.expire_late(currency, points, "pending", key)
-        self.add_totals(key, LotTotals(taken_in=points, expired=points))
+        if 0 < expires_at <= self.effective_at:
+            self.expire_late(currency, points, "pending", key)
+            self.add_totals(key, LotTotals(taken_in=points, expired=points))
+        else:
+            self.put(lot)
         return key
 
     def expire_late(self, currency: str, points: int, bucket: str, key: str) -> None:

@@ -13,12 +13,21 @@ from datetime import date
 from math import lcm
 from typing import Any
 
-from services.loyalty.domain import badges, conditions, holdout, rule_rewards, tier_periods, tiers
+from services.loyalty.domain import (
+    badges,
+    conditions,
+    holdout,
+    local_days,
+    rule_rewards,
+    tier_periods,
+    tiers,
+)
 from services.loyalty.domain.accrual import accrue, announce_accrual
 from services.loyalty.domain.basket import chosen
+from services.loyalty.domain.candidates import among, unmet
 from services.loyalty.domain.counters import in_stock
 from services.loyalty.domain.groups import contested
-from services.loyalty.domain.occasion import Occasion, unmet
+from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import ended_before, period_key
 from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
 from services.loyalty.domain.reasons import NotFired
@@ -29,14 +38,24 @@ _WHOLE = (1, 1)
 _NO_STEPS = (0, 0)
 
 
-def fire(occasion: Occasion, rules: Sequence[Rule], activity: str) -> list[Posting]:
-    """Fires rules, says what they gave, and lets the tier follow what they posted."""
+def fire(occasion: Occasion, event: str, activity: str, also: Sequence[Rule] = ()) -> list[Posting]:
+    """Fires the rules of an event, says what they gave, and lets the tier follow what they posted.
+    ``also`` are rules beside those that the event has.
+    """
     draft = occasion.draft
     if "earning" in draft.affairs.blocked:
+        rules = (*draft.program.rules_of(event), *also)
         draft.trace["fired"] = []
         draft.trace["not"] = [(rule.id, "earning_blocked") for rule in rules]
         return []
-    postings = earn(occasion, rules)
+    found = occasion.candidates(event)
+    missed = list(found.missed)
+    candidates = found.rules
+    if also:
+        more, others = among(occasion.setting(), also)
+        candidates = [*candidates, *more]
+        missed += others
+    postings = earn(occasion, candidates, missed)
     announce_accrual(draft, activity, postings, occasion.order)
     credited: dict[tuple[str, str], int] = {}
     for posting in postings:
@@ -53,19 +72,20 @@ def _counted(posting: Posting) -> bool:
     return posting.lots[0][0].count("/") == 1
 
 
-def earn(occasion: Occasion, rules: Sequence[Rule]) -> list[Posting]:
-    """Fires rules on an activity and posts what they give; the trace says what fired, what did not,
-    and why.
+def earn(
+    occasion: Occasion, rules: Sequence[Rule], missed: list[tuple[str, NotFired]]
+) -> list[Posting]:
+    """Fires candidates on an activity and posts what they give; the trace says what fired, what did
+    not, and why, beside the rules ``missed`` before.
     """
     draft = occasion.draft
     postings: list[Posting] = []
     fired: list[dict[str, Any]] = []
-    missed: list[tuple[str, NotFired]] = []
     draft.trace["fired"] = fired
     draft.trace["not"] = missed
     capped = dict(occasion.posted)
     for rule in _admitted(occasion, rules, missed) if draft.program.groups else rules:
-        eligible, spend, why = look(occasion, rule)
+        eligible, spend, why = _look_closer(occasion, rule)
         bounds = _UNBOUNDED
         if not why and (rule.limit is not None or rule.budget is not None):
             bounds, why = _bounded(occasion, rule)
@@ -121,7 +141,7 @@ def _would_give(occasion: Occasion, rule: Rule) -> dict[str, int] | None:
     """Points by currency that a rule would post if there were no caps; None where it would not
     fire.
     """
-    eligible, spend, why = look(occasion, rule)
+    eligible, spend, why = _look_closer(occasion, rule)
     if why:
         return None
     bounds = _UNBOUNDED
@@ -216,20 +236,27 @@ def _bound(
     return points, taken
 
 
-def look(  # noqa: PLR0911 - a return per reason
-    occasion: Occasion, rule: Rule
-) -> tuple[list[int] | None, int, NotFired]:
+def look(occasion: Occasion, rule: Rule) -> tuple[list[int] | None, int, NotFired]:
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not
     fire (or ""). Who is held out would have fired it, but for the limit.
     """
-    why = unmet(occasion, rule)
-    if why:
+    why = unmet(occasion.setting(), rule)
+    return (None, 0, why) if why else _look_closer(occasion, rule)
+
+
+def _look_closer(  # noqa: PLR0911 - a return per reason
+    occasion: Occasion, rule: Rule
+) -> tuple[list[int] | None, int, NotFired]:
+    """The same of a candidate, whose structural filters are met."""
+    if rule.local is not None and (why := local_days.unmet(occasion.draft, rule.local)):
         return None, 0, why
     eligible: list[int] | None = None
     spend = occasion.total
     if rule.filter.chooses_lines:
         eligible = chosen(rule.filter, occasion.lines)
-        spend = sum(occasion.spends[index] for index in eligible)
+        spend = 0
+        for index in eligible:
+            spend += occasion.spends[index]
         if not eligible:
             return eligible, 0, "no_such_line"
     if rule.min_spend or rule.max_spend:
@@ -340,8 +367,10 @@ def _weights(occasion: Occasion, rule: Rule, give: Give, eligible: list[int] | N
         ]
     if eligible is None:
         return occasion.spends
-    keep = set(eligible)
-    return [spend if index in keep else 0 for index, spend in enumerate(occasion.spends)]
+    weights = [0] * len(occasion.spends)
+    for index in eligible:
+        weights[index] = occasion.spends[index]
+    return weights
 
 
 def _stack(stacking: str, factors: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -457,7 +486,7 @@ def _post(
     steps: tuple[int, int],
 ) -> Posting:
     currency = give.currency
-    allocated = _allocate(points, weights, eligible)
+    allocated = _allocate(occasion, points, weights, eligible)
     lots, window = accrue(
         occasion.draft,
         currency,
@@ -484,15 +513,22 @@ def _post(
     )
 
 
-def _allocate(points: int, weights: list[int], eligible: list[int] | None) -> list[int]:
+def _allocate(
+    occasion: Occasion, points: int, weights: list[int], eligible: list[int] | None
+) -> list[int]:
     """Points per line, summing to what was posted; by money, or evenly over the lines chosen where
     none cost any.
     """
     if not weights:
         return []
-    if not any(weights) and eligible:
-        weights = [1 if index in eligible else 0 for index in range(len(weights))]
-    return largest_remainder(points, weights)
+    if weights is not occasion.spends:
+        if not any(weights) and eligible:
+            weights = [1 if index in eligible else 0 for index in range(len(weights))]
+        return largest_remainder(points, weights)
+    if points != occasion.split_points:  # several currencies often have one rate
+        occasion.split_points = points
+        occasion.split = largest_remainder(points, weights)
+    return occasion.split
 
 
 def _pending(occasion: Occasion, rule: Rule, currency: str) -> Pending | None:

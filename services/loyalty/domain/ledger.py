@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from services.loyalty.domain.calendar import Instant
+
 Bucket: TypeAlias = Literal[
     "issuance",
     "pending",
@@ -93,6 +95,35 @@ class LedgerEntry(NamedTuple):
     lot_to: str
     cause: str
     order: str
+
+
+def entry(
+    kind: str,
+    currency: str,
+    points: int,
+    buckets: tuple[str, str],
+    lots: tuple[str, str],
+    cause: str,
+    order: str,
+) -> LedgerEntry:
+    """An entry, made in a third of the time that the named tuple's own constructor takes."""
+    fields = (kind, currency, points, buckets[0], buckets[1], lots[0], lots[1], cause, order)
+    return tuple.__new__(LedgerEntry, fields)
+
+
+def lot_key(
+    currency: str, issued: str, expires_at: Instant, activates_at: Instant = 0, awaits: str = ""
+) -> str:
+    """``points/2011-02/1306882800`` and, while pending, ``…/p1299888000`` or ``…/d536365``
+    (awaiting a delivery).
+
+    Instants are written in microseconds without trailing zeros lost: what is written is exactly
+    what is compared.
+    """
+    base = f"{currency}/{issued}/{expires_at}"
+    if awaits:
+        return f"{base}/d{awaits}"
+    return f"{base}/p{activates_at}" if activates_at else base
 
 
 def check_invariants(entry: LedgerEntry) -> None:

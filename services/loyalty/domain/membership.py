@@ -36,7 +36,7 @@ def enrolment(draft: Draft, body: Enrolled) -> None:
     if body.referred_by and draft.program.referrals:
         referrals.enrol(draft)
     occasion = Occasion(draft, channel=body.channel)
-    fire(occasion, draft.program.rules_by_event.get("enrolled", ()), "enrolment")
+    fire(occasion, "enrolled", "enrolment")
 
 
 def profile(draft: Draft, body: ProfileUpdated) -> None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from services.loyalty.domain import conditions, local_days
 from services.loyalty.domain.activity import Line
 from services.loyalty.domain.basket import chosen
-from services.loyalty.domain.calendar import Instant, local_date
+from services.loyalty.domain.calendar import local_date
+from services.loyalty.domain.candidates import (
+    AMENDMENT,
+    NO_SEGMENTS,
+    Candidates,
+    Setting,
+    of_event,
+)
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.holdout import leaves_out
-from services.loyalty.domain.program import Boost, Filter, Rule
+from services.loyalty.domain.program import Boost
 from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import ReceiptLine, RuleReward
 
 _NOTHING_GIVEN: list[RuleReward] = []
+
+_NO_LINES: list[Line] = []
+_NO_PAID: list[ReceiptLine] = []
 
 
 class Occasion:
@@ -26,9 +36,11 @@ class Occasion:
     __slots__ = (
         "about",
         "amends",
+        "answers",
         "channel",
         "currency",
         "draft",
+        "found",
         "given",
         "level",
         "lines",
@@ -40,6 +52,8 @@ class Occasion:
         "receipt_lines",
         "shipping",
         "spends",
+        "split",
+        "split_points",
         "store",
         "total",
         "variables",
@@ -49,8 +63,8 @@ class Occasion:
         self,
         draft: Draft,
         *,
-        lines: Sequence[Line] = (),
-        receipt_lines: Sequence[ReceiptLine] = (),
+        lines: list[Line] = _NO_LINES,
+        receipt_lines: list[ReceiptLine] = _NO_PAID,
         currency: str = "",
         order: str = "",
         channel: str = "",
@@ -82,67 +96,84 @@ class Occasion:
         self.total = sum(self.spends)
         self.matched_boosts: list[tuple[Boost, list[int] | None]] | None = None
         self.variables: Any = None
+        self.answers = -1  # the bits of the conditions that hold, once they were asked
+        self.found: Candidates | None = None
+        self.split_points = -1  # the points last split over all that was spent, and their split
+        self.split: list[int] = []
 
-    def holds(self, when: Any) -> bool:
+    def holds(self, when: conditions.Condition) -> bool:
         """Whether a CEL condition holds.
 
         Raises:
             ConditionError: it cannot be evaluated over this activity.
         """
         if self.variables is None:
-            self.variables = conditions.activation(
-                order=self._order(), member=self._member(), engagement=self._engagement()
-            )
-        return bool(when(self.variables))
+            asked = self.draft.program.asked.variables
+            self.variables = conditions.bind({name: self._value(name) for name in asked})
+            together = self.found.conditions if self.found is not None else None
+            if together is not None:
+                self.answers = together(self.variables)
+        if self.answers >= 0 and self.found is not None and self.found.conditions is not None:
+            bit = self.found.conditions.bit(when)
+            if bit:
+                return bool(self.answers & bit)
+        return when(self.variables)
 
-    def _order(self) -> dict[str, Any]:
-        return {
-            "total": self.total,
-            "channel": self.channel,
-            "store": self.store,
-            "payment": self.payment,
-            "currency": self.currency,
-            "shipping": self.shipping,
-            "lines": [
-                {
-                    "position": line.position,
-                    "sku": line.sku,
-                    "category": line.category,
-                    "brand": line.brand,
-                    "quantity": line.quantity,
-                    "unit_price": line.unit_price,
-                    "paid": paid.value,
-                    "spend": paid.spend,
-                }
-                for line, paid in zip(self.lines, self.receipt_lines, strict=True)
-            ],
-        }
-
-    def _member(self) -> dict[str, Any]:
+    def _value(self, name: str) -> Any:
+        """What a variable of :data:`conditions.NEUTRAL` is here."""
+        if name in _FIELDS:
+            return getattr(self, _FIELDS[name])
+        if name == "order.lines":
+            return [
+                _seen(line, paid) for line, paid in zip(self.lines, self.receipt_lines, strict=True)
+            ]
+        if name == "member.segments":
+            return self._segments()
         draft = self.draft
-        return {
-            "tier": self.level,
-            "purchases": draft.purchases,
-            "segments": [held.segment for held in draft.segments if _held(held, draft.occurred_at)],
-            "days_enrolled": (draft.day - local_date(draft.enrolled_at, draft.tz)).days,
-        }
+        if name == "member.purchases":
+            return draft.purchases
+        assert name == "member.days_enrolled", name
+        return (draft.day - local_date(draft.enrolled_at, draft.tz)).days
 
-    def _engagement(self) -> dict[str, Any]:
-        return {"kind": self.of, "channel": self.channel, "about": self.about}
+    def _segments(self) -> list[str]:
+        """Segments held when it occurred."""
+        at = self.draft.occurred_at
+        return [held.segment for held in self.draft.segments if held.starts_at <= at < held.ends_at]
+
+    def setting(self) -> Setting:
+        """What structural filters see of it."""
+        draft = self.draft
+        return Setting(
+            draft.occurred_at,
+            draft.day,
+            self.level,
+            self.channel,
+            self.store,
+            self.payment,
+            draft.purchases,
+            frozenset(self._segments()) if draft.segments else NO_SEGMENTS,
+        )
+
+    def candidates(self, event: str) -> Candidates:
+        """The rules of an event that it may fire, and the boosts that may apply."""
+        self.found = of_event(self.draft.program, event, self.setting())
+        return self.found
 
     def boosts(self) -> list[tuple[Boost, list[int] | None]]:
         """Boosts that apply, each with the line indexes that it chooses (None for all)."""
         if self.matched_boosts is None:
+            found = self.found or self.candidates(AMENDMENT if self.amends else "")
+            if found.boosts_missed:
+                self.draft.trace.setdefault("not", []).extend(found.boosts_missed)
             self.matched_boosts = [
                 (boost, chosen(boost.filter, self.lines) if boost.filter.chooses_lines else None)
-                for boost in self.draft.program.boosts.boosts
+                for boost in found.boosts
                 if not self._missed(boost)
             ]
         return self.matched_boosts
 
     def _missed(self, boost: Boost) -> bool:
-        unknown = self.amends and boost.filter.excludes_purchases
-        why: NotFired = "not_told_by_amendment" if unknown else unmet(self, boost)
+        why: NotFired = "" if boost.local is None else local_days.unmet(self.draft, boost.local)
         if not why and boost.when is not None:
             try:
                 why = "" if self.holds(boost.when) else "condition"
@@ -155,59 +186,30 @@ class Occasion:
         return bool(why)
 
 
-def _held(membership: Any, at: Instant) -> bool:
-    return bool(membership.starts_at <= at < membership.ends_at)
+_FIELDS = {
+    "order.total": "total",
+    "order.channel": "channel",
+    "order.store": "store",
+    "order.payment": "payment",
+    "order.currency": "currency",
+    "order.shipping": "shipping",
+    "member.tier": "level",
+    "engagement.kind": "of",
+    "engagement.channel": "channel",
+    "engagement.about": "about",
+}
+"""Variables that are fields of an occasion."""
 
 
-def unmet(occasion: Occasion, rule: Rule | Boost) -> NotFired:
-    """The first structural reason why a rule or boost does not look at an activity, empty where it
-    does.
-    """
-    draft = occasion.draft
-    if not rule.valid_from <= draft.occurred_at < rule.valid_until:
-        return "not_valid_then"
-    if rule.days is not None and not rule.days(draft.day):
-        return "other_day"
-    if rule.local is not None:
-        why = local_days.unmet(draft, rule.local)
-        if why:
-            return why
-    return "" if rule.filter.empty else _filtered(occasion, rule.filter)
-
-
-def _filtered(occasion: Occasion, filter_: Filter) -> NotFired:  # noqa: PLR0911 - a return per reason
-    draft = occasion.draft
-    if filter_.tier and occasion.level not in filter_.tier:
-        return "other_tier"
-    if filter_.channel and occasion.channel not in filter_.channel:
-        return "other_channel"
-    if filter_.store and occasion.store not in filter_.store:
-        return "other_store"
-    if filter_.payment and occasion.payment not in filter_.payment:
-        return "other_payment"
-    if filter_.nth and draft.purchases not in filter_.nth:
-        return "other_purchase_number"
-    if filter_.segment and not any(
-        held.segment in filter_.segment and _held(held, draft.occurred_at)
-        for held in draft.segments
-    ):
-        return "not_in_segment"
-    return _turned_away(occasion, filter_) if filter_.excludes else ""
-
-
-def _turned_away(occasion: Occasion, filter_: Filter) -> NotFired:
-    if occasion.level in filter_.exclude_tier:
-        return "excluded_tier"
-    if occasion.channel in filter_.exclude_channel:
-        return "excluded_channel"
-    if occasion.store in filter_.exclude_store:
-        return "excluded_store"
-    if occasion.payment in filter_.exclude_payment:
-        return "excluded_payment"
-    draft = occasion.draft
-    if filter_.exclude_segment and any(
-        held.segment in filter_.exclude_segment and _held(held, draft.occurred_at)
-        for held in draft.segments
-    ):
-        return "excluded_segment"
-    return ""
+def _seen(line: Line, paid: ReceiptLine) -> dict[str, Any]:
+    """A line as conditions see it: the fields of :data:`conditions.LINE_FIELDS`."""
+    return {
+        "position": line.position,
+        "sku": line.sku,
+        "category": line.category,
+        "brand": line.brand,
+        "quantity": line.quantity,
+        "unit_price": line.unit_price,
+        "paid": paid.value,
+        "spend": paid.spend,
+    }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec import structs
 
 from services.loyalty.domain import refunds
-from services.loyalty.domain.account import lot_key
 from services.loyalty.domain.accrual import window_lot
 from services.loyalty.domain.activity import Opening, OpeningLot, OpeningOrder, OpeningPosting
 from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_text
+from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.periods import window_key
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Posting, Receipt

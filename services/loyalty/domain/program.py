@@ -6,13 +6,14 @@ parsed again. Money is integer minor units, durations and dates are in the progr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant
+from services.loyalty.domain.conditions import Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,7 @@ class Filter:
     exclude_segment: frozenset[str] = frozenset()
 
     chooses_lines: bool = field(init=False, compare=False)
+    leaves_out_lines: bool = field(init=False, compare=False)
     empty: bool = field(init=False, compare=False)
     excludes: bool = field(init=False, compare=False)
     excludes_purchases: bool = field(init=False, compare=False)
@@ -211,8 +213,25 @@ class Filter:
         chosen = any(lines) or any(activity)
         object.__setattr__(self, "excludes_purchases", any(turned_away[:3]))
         object.__setattr__(self, "chooses_lines", any(lines))
+        object.__setattr__(self, "leaves_out_lines", any(left_out))
         object.__setattr__(self, "excludes", any(turned_away))
         object.__setattr__(self, "empty", not chosen and not any(turned_away))
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """Every text by which it chooses an activity or turns it away."""
+        return frozenset().union(
+            self.channel,
+            self.store,
+            self.payment,
+            self.tier,
+            self.segment,
+            self.exclude_channel,
+            self.exclude_store,
+            self.exclude_payment,
+            self.exclude_tier,
+            self.exclude_segment,
+        )
 
 
 NO_FILTER = Filter()
@@ -334,7 +353,7 @@ class Rule:
     valid_from: Instant = 0
     valid_until: Instant = NEVER
     days: Callable[[Any], bool] | None = None
-    when: Callable[[Any], bool] | None = None
+    when: Condition | None = None
     condition: str = ""
     limit: Limit | None = None
     on_refund: str = "prorate"
@@ -364,7 +383,7 @@ class Boost:
     valid_from: Instant = 0
     valid_until: Instant = NEVER
     days: Callable[[Any], bool] | None = None
-    when: Callable[[Any], bool] | None = None
+    when: Condition | None = None
     condition: str = ""
     holdout: int = 0
     local: LocalDays | None = None
@@ -379,6 +398,38 @@ class Boosts:
     boosts: tuple[Boost, ...] = ()
     stacking: str = "best"
     applies_to: frozenset[str] = frozenset()
+
+
+class Asked:
+    """What rules and boosts tell activities apart by; whatever else these are is one to them.
+
+    Attributes:
+        events: the names of events that have rules.
+        eras: the instants at which the validity of any begins or ends, in order.
+        by_day: whether any holds on certain days only.
+        values: every channel, store, payment, level and segment that any names.
+        nths: every ordinal number of a purchase that any names.
+        variables: every variable that a condition, of a card or referral too, may read.
+    """
+
+    __slots__ = ("by_day", "eras", "events", "nths", "values", "variables")
+
+    def __init__(
+        self,
+        rules_by_event: Mapping[str, tuple[Rule, ...]],
+        boosts: Sequence[Boost],
+        others: Sequence[Rule],
+    ) -> None:
+        rules = {rule.id: rule for each in rules_by_event.values() for rule in each}
+        looking: list[Rule | Boost] = [*rules.values(), *boosts]
+        limits = {limit for one in looking for limit in (one.valid_from, one.valid_until)}
+        self.events = frozenset(rules_by_event)
+        self.eras = tuple(sorted(limits))
+        self.by_day = any(one.days is not None for one in looking)
+        self.values: frozenset[str] = frozenset().union(*(one.filter.asked for one in looking))
+        self.nths: frozenset[int] = frozenset().union(*(one.filter.nth for one in looking))
+        conditions = [one.when for one in (*looking, *others) if one.when is not None]
+        self.variables: frozenset[str] = frozenset().union(*(one.variables for one in conditions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -637,6 +688,7 @@ class Program:
     words: Mapping[str, Mapping[str, Words]] = field(default_factory=dict)
     languages: frozenset[str] = field(init=False)
     capped: frozenset[str] = field(init=False)
+    asked: Asked = field(init=False)
     rejudges: bool = False
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)
@@ -656,6 +708,7 @@ class Program:
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
         friends = [one.friend for one in self.referrals if one.friend.budget]
         budgeted = {rule.budget_key: rule for rule in (*self.rules, *friends) if rule.budget}
+        object.__setattr__(self, "asked", self._asked())
         stocked = [reward for reward in self.rewards.values() if reward.stock is not None]
         given = {reward for gift in self.gifts for reward in gift.rewards}
         counters = {key: rule.budget.points for key, rule in budgeted.items() if rule.budget}
@@ -695,6 +748,19 @@ class Program:
         object.__setattr__(self, "holds_out", leaves_out)
         idle = (n for n, one in self.currencies.items() if one.expiry and one.expiry.moved_by)
         object.__setattr__(self, "idle", tuple(idle))
+
+    def _asked(self) -> Asked:
+        cards = [rule for card in self.stamps for rule in (card.look, card.engaged)]
+        friends = [terms.friend for terms in self.referrals]
+        return Asked(self.rules_by_event, self.boosts.boosts, [*cards, *friends])
+
+    def rules_of(self, event: str) -> tuple[Rule, ...]:
+        """The rules of an event; those of a kind of engagement before those of every kind."""
+        rules = self.rules_by_event.get(event, ())
+        every = "engagement:"
+        if event != every and event.startswith("engagement"):
+            return rules + self.rules_by_event.get(every, ())
+        return rules
 
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""

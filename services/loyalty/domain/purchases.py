@@ -16,6 +16,7 @@ from services.loyalty.domain.activity import (
     Refunded,
 )
 from services.loyalty.domain.basket import discounted, receipt_lines
+from services.loyalty.domain.candidates import AMENDMENT
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
@@ -42,13 +43,12 @@ def purchase(draft: Draft, body: Purchased) -> None:
     )
     if occasion.total and not _has_rate(draft.program, body.currency):
         raise Refusal("currency_without_rate", currency=body.currency)
-    rules = draft.program.rules_by_event.get("purchase", ())
     if draft.referral is None or "earning" in draft.affairs.blocked:
-        postings = fire(occasion, rules, "purchase")
+        postings = fire(occasion, "purchase", "purchase")
     else:
         referring, missed = referrals.met(occasion)
         friend = (referring.friend,) if referring else ()
-        postings = fire(occasion, rules + friend, "purchase")
+        postings = fire(occasion, "purchase", "purchase", friend)
         draft.trace["not"] += missed
         if referring:
             referrals.qualify(occasion, referring)
@@ -212,7 +212,7 @@ def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) 
         if not rule.group or rule.id in fired or groups[rule.group].isdisjoint(fired)
         if not rule.filter.excludes_purchases or rule.id in fired
     )
-    postings = fire(occasion, rated, "amendment")
+    postings = fire(occasion, AMENDMENT, "amendment", rated)
     quantities = {line.position: line.quantity for line in body.lines}
     extended = refunds.extended(receipt, extra, postings, quantities)
     refunds.reverse(draft, extended, reason="amendment")  # what came back is a share of more now

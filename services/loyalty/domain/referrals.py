@@ -307,7 +307,7 @@ def qualified(draft: Draft, body: ReferralQualified) -> None:
     )
     lines = [ReceiptLine(1, 1, 0, 0)]
     occasion = Occasion(draft, lines=[Line(1, "", 1, 0)], receipt_lines=lines, order=body.order)
-    postings = fire(occasion, (rule,), "referral")
+    postings = fire(occasion, "referral", "referral", (rule,))
     if body.budget:
         postings = _charged(draft, body, postings)
     draft.receipts[body.order] = Receipt(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 
-
-def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
+def largest_remainder(total: int, weights: list[int]) -> list[int]:
     """``total`` split in proportion to ``weights`` (each ≥ 0), by the largest remainder (Hamilton)
     method.
 
@@ -18,20 +16,28 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
         raise ValueError("nothing to split over")
     if len(weights) == 1:
         return [total]
-    whole = sum(weights)
+    whole = 0
+    for weight in weights:
+        whole += weight
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
     shares: list[int] = []
     remainders: list[int] = []
     left = total
+    largest = -1
+    first = 0
     for weight in weights:
         product = total * weight
         share = product // whole
+        remainder = product - share * whole
+        if remainder > largest:
+            largest = remainder
+            first = len(shares)
         shares.append(share)
-        remainders.append(product - share * whole)
+        remainders.append(remainder)
         left -= share
     if left == 1:
-        shares[remainders.index(max(remainders))] += 1
+        shares[first] += 1
     elif left:
         # a stable sort: among equal remainders the earlier weight stays first, even in reverse
         order = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)
@@ -40,7 +46,7 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def spread(total: int, room: Sequence[int]) -> list[int]:
+def spread(total: int, room: list[int]) -> list[int]:
     """``total`` spread in proportion to ``room`` and never above it; what exceeds all room is left
     out.
     """

@@ -64,13 +64,13 @@ def test_a_purchase_is_explained_with_arithmetic_cuts_lots_and_version() -> None
         "“A point for every pound”: 10,000 points are left.",
         "“A point for every pound”: 1 for each £1.00 of £77,183.60, rounded down,"
         " makes 77,183 status points.",
+        "“Spring fair” did not apply: it was not valid then.",
+        "“Third time lucky” did not apply: it is for the purchases number 3, and this was number"
+        " 1.",
         "“Silver bonus” did not apply: it is for the levels “Silver”, and the member held “Basic”.",
         "“Gold bonus” did not apply: it is for the levels “Gold”, and the member held “Basic”.",
         "“VIP day” did not apply: it is for other days.",
         "“Big basket” did not apply: its condition does not hold (order.lines.size() >= 10).",
-        "“Spring fair” did not apply: it was not valid then.",
-        "“Third time lucky” did not apply: it is for the purchases number 3, and this was number"
-        " 1.",
         "10,000 points were earned by “A point for every pound” and are pending.",
         "They are now: 10,000 issued in January 2011, which can be spent from 2 February 2011,"
         " 00:00 on and expire at the end of 30 April 2011.",

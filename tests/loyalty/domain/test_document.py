@@ -61,7 +61,9 @@ def _program(text: str, head: str = HEAD) -> Program:
 
 
 def _parts(program: Program) -> dict[str, object]:
-    return {field.name: getattr(program, field.name) for field in fields(program)}
+    """All that a programme is made of; ``asked`` only follows from it."""
+    names = [field.name for field in fields(program) if field.name != "asked"]
+    return {name: getattr(program, name) for name in names}
 
 
 def _mistakes(text: str) -> dict[str, Mistake]:

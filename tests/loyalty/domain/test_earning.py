@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.loyalty.domain.conditions import ConditionError
+from services.loyalty.domain.conditions import read_condition
 from services.loyalty.domain.program import (
     Basis,
     Boost,
@@ -179,12 +179,11 @@ def test_days_are_civil_days_of_the_programme() -> None:
 
 
 def test_a_condition_that_fails_or_cannot_be_judged_is_a_reason_of_its_own() -> None:
-    def broken(_: object) -> bool:
-        raise ConditionError("order.lines[9].sku", "no such line")
-
-    never = rule("never", give={"points": 1}, when=lambda _: False)
-    ada = ada_of(never, rule("broken", give={"points": 1}, when=broken))
-    assert missed(ada.buys("o1", 1_00)) == {"never": "condition", "broken": "condition_error"}
+    never = rule("never", give={"points": 1}, when=read_condition("false"))
+    broken = rule("broken", give={"points": 1}, when=read_condition("order.lines[9].sku == 'A'"))
+    reasons = {"never": "condition", "broken": "condition_error"}
+    assert missed(ada_of(never, broken).buys("o1", 1_00)) == reasons
+    assert missed(ada_of(broken).buys("o1", 1_00)) == {"broken": "condition_error"}
 
 
 def test_the_least_spend_is_that_of_the_lines_chosen() -> None:

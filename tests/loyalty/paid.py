@@ -50,6 +50,8 @@ def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
         order = bought.order if isinstance(bought, Purchased) else ""
         told[member, order] += reader.issued(each, entries)
     for (member, order), chain in chains.items():
+        if (member, order) not in shop.store.receipts:
+            continue  # known from a merged account, and nothing came of it here
         last = decode_receipt(shop.store.receipts[member, order])
         absorbed = reversed(shop.store.account(member).affairs.absorbed) if last.of else ()
         earlier = [

@@ -179,6 +179,8 @@ class _Reading:
         now = await self._reader.receipts(member, list(chains))
         before: list[tuple[str, _Made, _Chains]] = []
         for order, chain in chains.items():
+            if order not in now:  # known from a merged account, and nothing came of it here
+                continue
             last = decode_receipt(now[order])
             if not last.of:
                 continued = made.get(last.seq), chain

@@ -138,6 +138,10 @@ async def test_a_refund_by_the_old_id_takes_the_consideration_back_once(
         await told()
     assert await allocated() == before
     await shop.does("ada", Refunded("o1", "GBP", [], 30_00))
+    await shop.does("ada", Purchased("o2", "GBP", [Line(1, "A", 1, 100_00)]))  # which is known
+    while await shop.arrive():
+        pass
+    await allocated()
     await shop.does("ada", Cancelled("o2"))
     while await shop.arrive():
         pass

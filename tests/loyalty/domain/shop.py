@@ -265,16 +265,23 @@ class Shop:
 
     def delivers_derived(self, at_most: int = 1_000_000) -> None:
         """What members cause for each other reaches its target, once."""
-        while at_most and self._delivered < len(self.store.outbox):
+        while at_most and (arriving := self.arriving(at_most=1)):
+            self.records(*arriving)
+            at_most -= 1
+
+    def arriving(self, at_most: int = 1_000_000) -> list[Incoming]:
+        """The next messages that members cause for each other, which the test has to record."""
+        found: list[Incoming] = []
+        while len(found) < at_most and self._delivered < len(self.store.outbox):
             row = self.store.outbox[self._delivered]
             self._delivered += 1
             if row[6] is not None:
-                at_most -= 1
                 body = decode_body(row[7])
                 at = from_datetime(row[4]) if isinstance(body, _TRAVELLING) else self.clock.at
                 erases = isinstance(body, StatusChanged)
                 patch = ProfilePatch(erase=True) if erases else None
-                self.records(self.incoming(row[6], body, at, patch))
+                found.append(self.incoming(row[6], body, at, patch))
+        return found
 
     @contextmanager
     def ticks_failing(self) -> Iterator[None]:

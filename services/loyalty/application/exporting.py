@@ -21,12 +21,12 @@ from services.loyalty.domain import refunds, tiers
 from services.loyalty.domain.account import Account, Lot, Reach
 from services.loyalty.domain.accrual import SETTLED
 from services.loyalty.domain.bookreport import Report
-from services.loyalty.domain.calendar import IDLE, NEVER, Instant, rfc3339
+from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.deferral import minor
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.opening_mistakes import OCCASIONS, ON_REFUND, is_counter
-from services.loyalty.domain.periods import after_span
+from services.loyalty.domain.periods import after_span, ended_before
 from services.loyalty.domain.program import Program, Tiers
 from services.loyalty.domain.receipt import Posting, Receipt
 
@@ -118,8 +118,10 @@ class _Writing:
         self._member()
         self._lots()
         account = self._account
+        today = local_date(self._now, self._program.zone)
         for key, (times, points) in sorted(account.counters.items()):
-            if is_counter(self._program, key):
+            over = ended_before(key.rpartition("/")[2], today)
+            if not over and is_counter(self._program, key):
                 self._add("counters", counter=key, times=times, points=points)
         for occasion in OCCASIONS:
             if occasion in account.gifts:
@@ -192,18 +194,23 @@ class _Writing:
 
     def _lots(self) -> None:
         account, owed = self._account, dict(self._account.arrears)
+        found: dict[str, Lot] = {}
         for lot in account.lots:
             if lot.awaits.startswith(SETTLED):
                 self._export.left_out["points of a referral under way"] += lot.points
             else:
-                self._lot(lot, lot.points)
+                found[lot.key] = lot
         for drawn in (each for hold in account.holds for each in hold.drawn):
             end = drawn.extended_to or drawn.expires_at
             paid = min(owed.get(drawn.currency, 0), drawn.points)  # as a release would
             if paid:
                 owed[drawn.currency] -= paid
-            if left := drawn.points - paid:
-                self._lot(Lot(drawn.currency, drawn.issued, end, 0, "", left, left), left)
+            lot = Lot(drawn.currency, drawn.issued, end, 0, "", drawn.points - paid, 0)
+            if lot.points:
+                more = found[lot.key].points if lot.key in found else 0
+                found[lot.key] = structs.replace(lot, points=lot.points + more)
+        for lot in found.values():
+            self._lot(lot, lot.points)
         for currency, points in sorted(owed.items()):
             if points:
                 name = self._program.currency_now(currency)
@@ -269,12 +276,14 @@ class _Writing:
     def _life(self, currency: str, expires_at: Instant, *, qualifies: bool) -> dict[str, str]:
         if qualifies:
             return {}
-        if expires_at != IDLE:
-            return {"expires": _end(expires_at)}
-        lot = Lot(currency, "", IDLE, 0, "", 0, 0)
-        end = end_of(self._program, self._account.idle, lot)
-        moves = {"while_active": "yes"} if end < NEVER else {}
+        end = self._ends(currency, expires_at)
+        moves = {"while_active": "yes"} if expires_at == IDLE and end < NEVER else {}
         return {"expires": _end(end)} | moves
+
+    def _ends(self, currency: str, expires_at: Instant) -> Instant:
+        """When points end, those that live while their member is active as it is now."""
+        lot = Lot(currency, "", expires_at, 0, "", 0, 0)
+        return end_of(self._program, self._account.idle, lot)
 
     def _order(self, receipt: Receipt) -> None:
         money = receipt.currency
@@ -314,6 +323,10 @@ class _Writing:
         wait = rest[1] if len(rest) > 1 else ""
         awaits = wait.startswith("d")
         available = self._delivery_by(posting) if awaits else int(wait[1:] or 0) if wait else 0
+        if awaits and not available:
+            return  # all of it came back, and nothing awaits the delivery any more
+        if not posting.window and 0 < self._ends(posting.currency, int(rest[0])) <= self._now:
+            return  # what is left of it has expired, and a refund costs the member nothing
         told: dict[str, object] = {
             "rule": rule,
             "currency": self._program.currency_now(posting.currency),
@@ -333,7 +346,7 @@ class _Writing:
             self._add("earned", order_id=receipt.order, position=position, points=points, **told)
 
     def _delivery_by(self, posting: Posting) -> Instant:
-        """By when the delivery must have come that a posting awaits."""
+        """By when the delivery must have come that a posting awaits, 0 where none of it does."""
         key = posting.lots[0][0]
         found = (lot.activates_at for lot in self._account.lots if lot.key == key)
         return next(found, 0)

@@ -12,12 +12,13 @@ from msgspec import structs
 
 from services.loyalty.domain.account import Idle, Lot, Standing, with_affairs
 from services.loyalty.domain.accrual import count_qualifying
-from services.loyalty.domain.activity import Opening, OpeningLot
+from services.loyalty.domain.activity import Opening, OpeningLot, OpeningOrder
 from services.loyalty.domain.calendar import NEVER, rfc3339
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.opening_mistakes import mistakes
 from services.loyalty.domain.opening_places import month_of, place_of, receipt_of, waits
 from services.loyalty.domain.program import Program
+from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.refusal import Refusal
 
 CAUSE = "import"
@@ -52,10 +53,22 @@ def opening(draft: Draft, body: Opening) -> None:
         draft.post("opening", currency, points, ("arrears", "issuance"), cause=CAUSE)
         draft.owe(currency, points)
     for order in body.orders:
-        receipt = receipt_of(draft.program, body, order, draft.effective_at)
-        version = draft.program.version
-        draft.receipts[order.order] = structs.replace(receipt, version=version, seq=draft.seq)
+        draft.receipts[order.order] = _receipt(draft, body, order)
     _tell(draft, body)
+
+
+def _receipt(draft: Draft, body: Opening, order: OpeningOrder) -> Receipt:
+    """The receipt of an order. Of points whose life was over nothing is taken back any more, at no
+    cost to the member: how many of them had been spent before, nobody has told.
+    """
+    at = draft.effective_at
+    receipt = receipt_of(draft.program, body, order, at)
+    postings = [
+        posting
+        for posting, told in zip(receipt.postings, order.postings, strict=True)
+        if posting.window or not 0 < told.expires_at <= at
+    ]
+    return structs.replace(receipt, seq=draft.seq, postings=postings)
 
 
 def _open(draft: Draft, lot: OpeningLot) -> None:

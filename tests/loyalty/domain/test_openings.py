@@ -273,6 +273,14 @@ def test_what_had_come_back_before_is_not_taken_twice() -> None:
     ada.shop.proves()
 
 
+def test_what_had_expired_before_is_taken_back_at_no_cost() -> None:
+    gone = msgspec.structs.replace(BASE, rule="early", expires_at=at("2010-12-01 00:00"))
+    ada = _comes(_opening(_lot(300), orders=[_order(BASE, gone)]))
+    ada.does(Refunded("o1", "GBP", [RefundLine(1, quantity=2), RefundLine(2, quantity=1)]), NOW)
+    assert (ada.available, ada.owed) == (0, 0)
+    ada.shop.proves()
+
+
 def test_a_purchase_that_came_along_is_not_recorded_again() -> None:
     ada = _comes(_opening(_lot(), orders=[_order(BASE)]))
     assert ada.buys("o1", 300_00, at="2010-12-11").reason == "order_exists"

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from services.guard import removable
 from tests import commandline, postgres
@@ -18,6 +19,11 @@ from tests.postgres import Database, PostgresSource, find_postgres
 
 POSTGRES = pytest.StashKey[PostgresSource]()
 KAFKA = pytest.StashKey[KafkaSource]()
+
+
+# A machine that others use as well is slow at times, which is no mistake of what is tested.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

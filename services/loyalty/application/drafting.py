@@ -235,7 +235,10 @@ class _Told:
         for receipt in decision.receipts:
             now = _kept(receipt)
             course.earned.update(now)
-            course.earned.subtract(self._kept.get(receipt.order, {}))
+            was = self._kept.get(receipt.order)
+            if was is None and receipt.of and decision.facts.receipt is not None:
+                was = _kept(decision.facts.receipt)  # which another account counted
+            course.earned.subtract(was or {})
             self._kept[receipt.order] = now
         if decision.outcome == "refused" and (short := _short(decision)):
             course.unfunded += 1

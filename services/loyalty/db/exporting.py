@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 
 import asyncpg
@@ -59,7 +59,7 @@ async def leavers(
             if account.seq and account.status not in EXPORTED:
                 left_out[f"members whose account is {account.status}"] += 1
         chosen = [member for member in members if accounts[member].status in EXPORTED]
-        receipts = await _receipts(session.connection, chosen)
+        receipts = await _receipts(session.connection, {m: accounts[m] for m in chosen})
         for write in batch.writes():
             for decided in write.decided:
                 changed = {each.order: each for each in decided.decision.receipts}
@@ -101,12 +101,21 @@ async def _leavers(
 
 
 async def _receipts(
-    connection: asyncpg.Connection, members: Sequence[str]
+    connection: asyncpg.Connection, accounts: Mapping[str, Account]
 ) -> defaultdict[str, dict[str, Receipt]]:
-    found: defaultdict[str, dict[str, Receipt]] = defaultdict(dict)
-    for member, doc in await connection.fetch(_RECEIPTS, members):
+    """By member and order, those of accounts too that became part of the member's, as far as they
+    do not go on there.
+    """
+    ids = {member: [member, *account.affairs.absorbed] for member, account in accounts.items()}
+    named = [each for known in ids.values() for each in known]
+    made: defaultdict[str, dict[str, Receipt]] = defaultdict(dict)
+    for member, doc in await connection.fetch(_RECEIPTS, named):
         receipt = decode_receipt(doc)
-        found[member][receipt.order] = receipt
+        made[member][receipt.order] = receipt
+    found: defaultdict[str, dict[str, Receipt]] = defaultdict(dict)
+    for member, known in ids.items():
+        for each in reversed(known):
+            found[member] |= made[each]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import asyncpg
@@ -10,6 +11,8 @@ import pytest
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import catch_up_due, record_batch
+from services.loyalty.db.drafting import run_draft
+from services.loyalty.db.exporting import leavers
 from services.loyalty.db.replay import replay
 from services.loyalty.db.session import PgSession
 from services.loyalty.db.verify import Verdict, verify
@@ -25,7 +28,7 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.bookreport import Report
 from services.loyalty.domain.calendar import DAY, Instant, from_datetime
 from tests.loyalty.arriving import arrive
-from tests.loyalty.db.half_a_year import MEMBERS, START, message
+from tests.loyalty.db.half_a_year import DOCUMENT, MEMBERS, START, message
 from tests.loyalty.db.test_closes import Life, day
 from tests.postgres import Database
 
@@ -107,6 +110,11 @@ async def test_the_books_are_sound_after_every_step_and_follow_from_the_journal(
     assert not any(points.get("moving") for points in verdict.balances.values())
     replayed = await replay(database.url)
     assert replayed.identical, replayed.first
+    verdicts = await run_draft(database.url, DOCUMENT, START + 30 * DAY)
+    difference = verdicts.difference
+    assert difference.left_out == []
+    assert difference.draft.earned == difference.live.earned
+    assert difference.draft.outstanding == difference.live.outstanding
 
 
 async def test_a_refund_by_the_old_id_takes_the_consideration_back_once(
@@ -137,6 +145,9 @@ async def test_a_refund_by_the_old_id_takes_the_consideration_back_once(
     while await shop.arrive(1):
         await told()
     assert await allocated() == before
+    async with connection.transaction(isolation="repeatable_read"):
+        [[bob]] = [some async for some in leavers(session, shop.programs, shop.clock.at, Counter())]
+    assert (bob.member, {each.order for each in bob.receipts}) == ("bob", {"o1", "o2"})
     await shop.does("ada", Refunded("o1", "GBP", [], 30_00))
     await shop.does("ada", Purchased("o2", "GBP", [Line(1, "A", 1, 100_00)]))  # which is known
     while await shop.arrive():

@@ -20,6 +20,7 @@ from services.loyalty.domain.program import (
     UNTIL_SETTLED,
     Cap,
     Gift,
+    Level,
     Limit,
     Pending,
     Referring,
@@ -27,6 +28,8 @@ from services.loyalty.domain.program import (
     Rule,
     Span,
     Stamps,
+    Tiers,
+    VoucherTerms,
     Window,
 )
 from services.loyalty.domain.referrals import MADE
@@ -323,6 +326,46 @@ def test_limits_given_back_at_the_old_id_are_given_back_to_the_new_one() -> None
     ada.undoes(redemption)
     of.delivers_derived()
     assert bob.redeems("five").status == "accepted"
+    rests(of)
+
+
+def test_a_voucher_of_the_old_id_still_works_and_is_withdrawn_with_its_order() -> None:
+    terms = VoucherTerms(money="GBP", worth=5_00)
+    off = Reward("off", gift_only=True, voucher=terms)
+    spree = rule("spree", give={}, rewards=("off",), on_refund="revoke", min_spend={"GBP": 50_00})
+    of = Shop(programme(base(), spree, points(), rewards={"off": off}))
+    ada, bob = of.enrols("ada"), of.enrols("bob")
+    for order in ("a1", "a2"):
+        ada.buys(order, 80_00, at="2011-02-20")
+    bob.buys("b1", 60_00)
+    merged(of)
+    first, second = ada.vouchers()
+    assert ada.uses(first.id).status == "accepted"
+    ada.cancels("a1")
+    ada.cancels("a2")
+    of.delivers_derived()
+    assert [voucher.state for voucher in ada.vouchers()] == ["used", "voided"]
+    assert [voucher.state for voucher in bob.vouchers()] == ["open"]
+    assert bob.available == 60
+    assert second.id == ada.vouchers()[1].id
+    rests(of)
+
+
+def test_what_a_level_gave_the_old_id_is_taken_back_where_a_refund_undoes_the_level() -> None:
+    terms = VoucherTerms(money="GBP", worth=5_00)
+    off = Reward("off", gift_only=True, voucher=terms)
+    levels = (Level("basic", 0), Level("silver", 1000, points={"points": 70}, rewards=("off",)))
+    held = Tiers("status", levels, kept=Span(months=3), new_level_kept=Span(months=3))
+    of = Shop(programme(both(), points(), status(), held, rewards={"off": off}))
+    ada, bob = of.enrols("ada"), of.enrols("bob")
+    ada.buys("a1", 1200_00, at="2011-02-20")
+    assert (ada.tier, ada.available) == ("silver", 1270)
+    merged(of)
+    assert (bob.tier, bob.available) == ("silver", 1270)
+    ada.cancels("a1")
+    of.delivers_derived()
+    assert (bob.tier, bob.available) == ("basic", 0)
+    assert [voucher.state for voucher in ada.vouchers()] == ["voided"]
     rests(of)
 
 

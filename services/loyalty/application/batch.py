@@ -282,7 +282,9 @@ class Batch:
         if not isinstance(body, MergeReceived) or desk.born_on is not None:
             return None
         other = self._reads.profiles.get(body.from_member)
-        return None if other is None or not other.born_on else ProfilePatch(other.born_on)
+        if other is None or other.born_on is None:
+            return None
+        return ProfilePatch(other.born_on, born_known_at=other.born_set_at)
 
     # How --------------------------------------------------------------------------------------
 

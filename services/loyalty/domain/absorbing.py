@@ -21,7 +21,12 @@ from services.loyalty.domain.account import (
     with_affairs,
 )
 from services.loyalty.domain.accrual import count_qualifying, window_lot
-from services.loyalty.domain.activity import MergeAnswered, MergeOffered, MergeReceived
+from services.loyalty.domain.activity import (
+    MergeAnswered,
+    MergeOffered,
+    MergeReceived,
+    StatusChanged,
+)
 from services.loyalty.domain.books import WINDOW_PREFIX
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.decision import Derived, LotTotals
@@ -64,6 +69,8 @@ def absorb(draft: Draft, body: MergeReceived) -> None:
     new = [each for each in (body.from_member, *state.affairs.absorbed) if each not in known]
     if new:
         draft.affairs = with_affairs(draft.affairs, absorbed=[*new, *known])
+    if draft.status == "erased":  # in between, so these have not been told yet
+        draft.derived += [Derived(each, StatusChanged("erased")) for each in new]
     points = _land(draft, body)
     _count(draft, body)
     if draft.status not in ENDED:

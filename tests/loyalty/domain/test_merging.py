@@ -537,6 +537,27 @@ def test_a_birthday_known_by_the_old_id_alone_goes_on_and_is_given_once_a_year()
     assert ada.available == 0
 
 
+def test_a_birthday_that_has_long_been_known_is_not_taken_for_a_new_one() -> None:
+    of = Shop(programme(base(), points(), gifts=(Gift("birthday", "birthday", {"points": 7}),)))
+    of.enrols("ada", "2010-12-02", born_on=date(1980, 3, 10))
+    bob = of.enrols("bob", "2010-12-02")
+    merged(of, "2011-03-01")
+    of.waits_until("2011-03-11")
+    assert bob.available == 7
+
+
+def test_who_was_erased_before_all_had_arrived_is_erased_under_the_old_id_too() -> None:
+    of, ada, bob = shop()
+    ada.buys("a1", 80_00, at="2011-01-05")
+    ada.becomes_one_with("bob", "2011-03-01")
+    of.delivers_derived(at_most=2)
+    bob.becomes("erased")
+    of.delivers_derived()
+    assert "ada" not in of.store.profiles
+    assert bob.balance("forfeited") == 80
+    rests(of)
+
+
 def test_stamps_of_both_fill_one_card() -> None:
     plain = Rule("three", "purchase", ())
     card = Stamps("three", plain, plain, frozenset({"purchase"}), 3, LONDON, points={"points": 90})

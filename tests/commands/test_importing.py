@@ -148,6 +148,7 @@ def test_whoever_enrolled_here_cannot_come(shop: Shop, folder: Path) -> None:
         ("members", "2011-03-20,2010-12", "2011-01-02,2010-12", "members.csv line 2: its end is"),
         ("members", "never,manual", ",", "members.csv line 4: tier: not the highest"),
         ("members", "1980-02-29", "1980-02-30", "members.csv line 2: born_on: a date"),
+        ("members", "1980-02-29", "2009-05-05", "members.csv line 2: born_on: after the"),
         ("members", "12347,2008", "17850,2008", "members.csv line 4: member_id: it stands here"),
         ("members", "12346,", "", "members.csv line 3: it has 9 fields, and the first line has 10"),
         ("members", "purchases", "orders", "members.csv line 1: there is no column 'orders'"),

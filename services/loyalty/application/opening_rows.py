@@ -36,6 +36,8 @@ NAME = "opening"
 DIGEST = event_digest(IMPORT_SOURCE, NAME)
 
 MEMBERS = "members"
+MOST_LOTS = 5_000
+"""Of one member; entries of one activity are numbered in sixteen bits."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -146,6 +148,8 @@ class Composer:
             own["blocked"].split(),
             own["time_zone"],
         )
+        if own["born_on"] and own["born_on"] > local_date(own["enrolled"], self._program.zone):
+            self._wrong(MEMBERS, self._own.line, "born_on: after the enrolment")
         if own["born_on"] or own["language"]:
             known_at = own["enrolled"] if own["born_on"] else 0
             comer.profile = ProfilePatch(own["born_on"], own["language"], born_known_at=known_at)
@@ -201,6 +205,8 @@ class Composer:
                 if idle.setdefault(currency, row["expires"]) != row["expires"]:
                     self._wrong("lots", line, "expires: points that live while active have one end")
                 self._at("lots", line, "idle", currency)
+            if len(lots) == MOST_LOTS:
+                self._wrong("lots", line, f"a member has at most {MOST_LOTS:,} lots")
             self._at("lots", line, "lots", len(lots))
             lots.append(
                 OpeningLot(

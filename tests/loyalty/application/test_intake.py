@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from services.loyalty.application.contract import INCOMING, MAX_LINES
 from services.loyalty.application.intake import (
     DERIVED_SOURCE,
+    IMPORT_SOURCE,
     LIMITS,
     MAX_BATCH,
     Limits,
@@ -305,8 +306,9 @@ def test_json_that_is_nested_too_deep_is_refused(place: str) -> None:
     )
 
 
-def test_nobody_may_call_himself_the_source_of_derived_activities() -> None:
-    assert refusal_of(raw_of(PURCHASE | {"source": DERIVED_SOURCE})).code == "reserved_source"
+@pytest.mark.parametrize("source", [DERIVED_SOURCE, IMPORT_SOURCE])
+def test_nobody_may_call_himself_the_source_of_what_is_ours(source: str) -> None:
+    assert refusal_of(raw_of(PURCHASE | {"source": source})).code == "reserved_source"
 
 
 # Fields -------------------------------------------------------------------------------------------

@@ -231,3 +231,23 @@ def test_what_is_no_csv_is_one_bad_row(shop: Shop, folder: Path, rubbish: bytes)
     done = shop.types("import", str(folder))
     assert (done.returncode, done.stdout.count("\n")) == (2, 1)
     assert done.stdout.startswith("gifts.csv line 1: ")
+
+
+def test_the_books_show_what_came_and_nobody_sold_it(shop: Shop, folder: Path) -> None:
+    assert shop.types("import", str(folder)).returncode == 0
+    told = json.loads(shop.types("books", "report", "--json").stdout)
+    assert told["proof"]["foots"]
+    [points] = [each for each in told["currencies"] if each["spendable"]]
+    moved = {row["bucket"]: row["period"] for row in points["rollforward"]}
+    assert moved == {
+        "available": {"imported": 2220},
+        "pending": {"imported": 60},
+        "arrears": {"imported": -35},
+        "issuance": {"imported": -2245},
+    }
+    assert points["liability"]["total"] == 2280
+    deferred = [(row["issued"], row["imported_now"], row["deferred"]) for row in told["deferred"]]
+    assert deferred == [("2010-11", "16.20", "16.20"), ("2010-12", "3.90", "3.90")]
+    posted = [(line["why"], line["debit"], line["amount"]) for line in told["journals"]]
+    assert posted == [("imported", "opening_balance", "20.10")]
+    assert told["unpriced"] == [{"currency": "points", "reason": "imported", "points": 60}]

@@ -25,6 +25,12 @@ from services.loyalty.domain.activity import (
     MergeAnswered,
     MergeOffered,
     MergeReceived,
+    PoolAnswered,
+    PoolAsked,
+    PoolContributed,
+    PoolLeft,
+    PoolRecalled,
+    PoolShort,
     Purchased,
     ReferralCancelled,
     ReferralQualified,
@@ -66,6 +72,12 @@ Travelling = (
     | MergeAnswered
     | MergeReceived
     | VoucherVoided
+    | PoolAsked
+    | PoolAnswered
+    | PoolLeft
+    | PoolContributed
+    | PoolRecalled
+    | PoolShort
 )
 """Bodies that one account may send to another; any other on that topic is none of ours."""
 

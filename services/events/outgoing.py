@@ -73,6 +73,12 @@ CARD = _text("The card of stamps, by its name in the programme.")
 COLLECTED = _count("Stamps in hand now.", minimum=0)
 OF = _count("Stamps that fill the card.", minimum=1)
 
+POOL = _text("The pool's id.")
+IN_POOL = _text("A member of the pool, by its id.")
+MEMBERS = _count("How many members it has now.", minimum=0)
+SPENT_BY = _text("Which of its members spends, where the subject is a pool.")
+_IN: dict[str, Any] = {"pool": "pool-7"}
+
 HOLD = _text("The hold concerned.")
 WORTH: Schema = {
     "type": "object",
@@ -303,9 +309,10 @@ PUBLISHED: dict[str, Published] = {
             "worth": WORTH,
             "currency": CURRENCY,
             "points": POINTS,
+            "spent_by": SPENT_BY,
         },
         {"redemption": "r-1", "reward": "five-off", "currency": "points", "points": 500},
-        optional=frozenset({"reward", "hold", "order", "worth"}),
+        optional=frozenset({"reward", "hold", "order", "worth", "spent_by"}),
     ),
     "loyalty.points.held.v1": Published(
         "Points were set aside until they are captured, voided, or given back by the clock.",
@@ -317,6 +324,7 @@ PUBLISHED: dict[str, Published] = {
             "reward": REWARD,
             "order": ORDER,
             "worth": WORTH,
+            "spent_by": SPENT_BY,
         },
         {
             "hold": "hd-1",
@@ -326,7 +334,7 @@ PUBLISHED: dict[str, Published] = {
             "order": "536365",
             "worth": {"amount": "5.00", "currency": "GBP"},
         },
-        optional=frozenset({"reward", "order", "worth"}),
+        optional=frozenset({"reward", "order", "worth", "spent_by"}),
     ),
     "loyalty.points.released.v1": Published(
         "Points that were held are free again. What was owed is paid from them, and those whose "
@@ -431,6 +439,90 @@ PUBLISHED: dict[str, Published] = {
             "points": SIGNED_POINTS,
         },
         {"transfer": "t-1", "currency": "points", "points": -200},
+    ),
+    "loyalty.pool.joined.v1": Published(
+        "A pool let the member in: what the member earns goes there.", {"pool": POOL}, _IN
+    ),
+    "loyalty.pool.refused.v1": Published(
+        "A pool did not let the member in.",
+        {"pool": POOL, "reason": REASON},
+        _IN | {"reason": "pool_full"},
+    ),
+    "loyalty.pool.left.v1": Published(
+        "The member shares points with the pool no more.",
+        {"pool": POOL, "reason": REASON},
+        _IN | {"reason": "left"},
+    ),
+    "loyalty.pool.contributed.v1": Published(
+        "Points that the member earned went to the pool.",
+        {"pool": POOL, "currency": CURRENCY, "points": POINTS, "order": ORDER},
+        _IN | {"currency": "points", "points": 25, "order": "536365"},
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.pool.short.v1": Published(
+        "The pool had spent points of an order that came back; they were taken from the member.",
+        {
+            "pool": POOL,
+            "order": ORDER,
+            "currency": CURRENCY,
+            "points": POINTS,
+            "short": _count("The part of them that the member did not have either.", minimum=0),
+        },
+        _IN | {"order": "536365", "currency": "points", "points": 20, "short": 5},
+    ),
+    "loyalty.pool.founded.v1": Published(
+        "A pool was founded; the subject is the pool.",
+        {"owner": IN_POOL},
+        {"owner": "17850"},
+    ),
+    "loyalty.pool.member-joined.v1": Published(
+        "A member came to the pool, the subject.",
+        {"member": IN_POOL, "members": MEMBERS},
+        {"member": "13047", "members": 2},
+    ),
+    "loyalty.pool.member-left.v1": Published(
+        "A member left the pool, the subject.",
+        {"member": IN_POOL, "members": MEMBERS, "reason": REASON},
+        {"member": "13047", "members": 1, "reason": "left"},
+    ),
+    "loyalty.pool.passed-on.v1": Published(
+        "The owner left the pool, the subject, and another member owns it.",
+        {"owner": IN_POOL},
+        {"owner": "13047"},
+    ),
+    "loyalty.pool.spenders-named.v1": Published(
+        "The owner of the pool, the subject, named all others who may spend its points.",
+        {"spenders": {"type": "array", "items": {"type": "string"}, "description": "Members."}},
+        {"spenders": ["13047"]},
+    ),
+    "loyalty.pool.closed.v1": Published(
+        "The pool, the subject, closed.", {"owner": IN_POOL}, {"owner": "17850"}
+    ),
+    "loyalty.pool.credited.v1": Published(
+        "Points that a member earned reached the pool, the subject.",
+        {"member": IN_POOL, "currency": CURRENCY, "points": POINTS, "order": ORDER},
+        {"member": "17850", "currency": "points", "points": 25, "order": "536365"},
+        optional=frozenset({"order"}),
+    ),
+    "loyalty.pool.recalled.v1": Published(
+        "Points left the pool, the subject, because of a member's return.",
+        {
+            "member": IN_POOL,
+            "order": ORDER,
+            "currency": CURRENCY,
+            "points": _count("Whole points that the pool had.", minimum=0),
+            "reason": REASON,
+            "short": _count("Points that it had spent.", minimum=1),
+        },
+        {
+            "member": "17850",
+            "order": "536365",
+            "currency": "points",
+            "points": 20,
+            "reason": "refund",
+            "short": 5,
+        },
+        optional=frozenset({"short"}),
     ),
     "loyalty.tier.changed.v1": Published(
         "A member rose or fell to another level.",

@@ -21,6 +21,7 @@ from services.loyalty.domain import (
     benefits,
     counters,
     level_gifts,
+    pooling,
     referrals,
     refunds,
     rejudging,
@@ -43,6 +44,8 @@ from services.loyalty.domain.activity import (
     MergeAnswered,
     MergeReceived,
     Opening,
+    PoolContributed,
+    PoolRecalled,
     PurchaseClaimed,
     Purchased,
     RedemptionCancelled,
@@ -379,6 +382,8 @@ class Batch:
             return NO_FACTS if ended is None else Facts(hold=ended)
         if isinstance(body, Reinstated):
             return Facts(lots=self._expired(member, program, body))
+        if isinstance(body, PoolRecalled):
+            return Facts(lots=self._lots(member, account, pooling.lot_keys(body)))
         order = order_of(body)
         receipt = self._receipt(desk, order) if order else None
         late = occurred_at < account.as_of
@@ -636,6 +641,8 @@ def _releases(body: AnyBody) -> str | None:
         return purchase_of(body.order)
     if isinstance(body, JOINS):
         return "enrolment"
+    if isinstance(body, PoolContributed):
+        return pooling.contribution_of(body.member)
     return "tick" if isinstance(body, Unstuck) else None
 
 

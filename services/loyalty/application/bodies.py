@@ -135,6 +135,20 @@ def _merge(data: wire.MemberMerged, at: Instant) -> Composed:
     return domain.MergeRequested("", data.member_id, data.into, data.reason), None
 
 
+def _pool_joined(data: wire.MemberPoolJoined, at: Instant) -> Composed:
+    try:
+        check_member_id(data.pool_id)
+    except BadMemberId as bad:
+        raise Unacceptable("invalid_field", f"data.pool_id: {bad.reason}") from None
+    if data.pool_id == data.member_id:
+        raise Unacceptable("invalid_field", "data.pool_id: the member's own id")
+    return domain.PoolJoinRequested(data.member_id, data.pool_id, data.founds), None
+
+
+def _pool_left(data: wire.MemberPoolLeft, at: Instant) -> Composed:
+    return domain.PoolLeaveRequested(), None
+
+
 COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
     wire.PurchaseCompleted: _purchase,
     wire.PurchaseDelivered: _delivery,
@@ -147,6 +161,8 @@ COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
     wire.MemberSegmented: _segment,
     wire.MemberErased: _erasure,
     wire.MemberMerged: _merge,
+    wire.MemberPoolJoined: _pool_joined,
+    wire.MemberPoolLeft: _pool_left,
 }
 """The composer of each shape of data."""
 

@@ -222,6 +222,24 @@ class MemberMerged(Member, frozen=True):
     reason: Reason = ""
 
 
+class MemberPoolJoined(Member, frozen=True):
+    """A member is to share the points that it earns with a pool. It does so once the pool has let
+    it in, which `loyalty.pool.joined.v1` says, or `loyalty.pool.refused.v1` why not.
+    """
+
+    pool_id: Annotated[
+        str, _text("Opaque id of the pool, from the same ids as those of members.", shortest=1)
+    ]
+    founds: Annotated[
+        bool,
+        Meta(description="Whether the pool is new, and the member becomes its owner."),
+    ] = False
+
+
+class MemberPoolLeft(Member, frozen=True):
+    """A member is to share points with its pool no more. What it gave to it stays there."""
+
+
 class Envelope(msgspec.Struct, frozen=True, gc=False):
     """A CloudEvent 1.0 in structured JSON; ``data`` is read once ``type`` has said what it is.
 
@@ -250,5 +268,7 @@ INCOMING: dict[str, type[Member]] = {
     "commerce.member.segmented.v1": MemberSegmented,
     "commerce.member.erased.v1": MemberErased,
     "commerce.member.merged.v1": MemberMerged,
+    "commerce.member.pool-joined.v1": MemberPoolJoined,
+    "commerce.member.pool-left.v1": MemberPoolLeft,
 }
 """The data of every incoming event, by its type."""

@@ -41,6 +41,7 @@ from services.loyalty.application.store import (
 from services.loyalty.domain import (
     counters,
     level_gifts,
+    pooling,
     refunds,
     rejudging,
     rule_rewards,
@@ -54,6 +55,7 @@ from services.loyalty.domain.activity import (
     HoldCaptured,
     HoldVoided,
     MergeReceived,
+    PoolRecalled,
     PurchaseClaimed,
     Purchased,
     RedemptionCancelled,
@@ -529,6 +531,9 @@ def _further(
         if account.affairs.level_gifts and level_gifts.may_undo(body):
             given = level_gifts.postings_of(account)
             lots.update((member, key) for key in refunds.keys_of(given))
+        if isinstance(body, PoolRecalled):
+            lots.update((member, key) for key in pooling.lot_keys(body))
+            continue
         order = order_of(body)
         receipt = receipt_of(reads, member, order) if order else None
         late = occurred_at < account.as_of

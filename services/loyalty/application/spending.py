@@ -6,7 +6,7 @@ another writer changed the account meanwhile, all of it is done anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from services.loyalty.application.batch import Batch
@@ -29,6 +29,7 @@ from services.loyalty.domain.activity import (
     Activity,
     AnyBody,
     MergeRequested,
+    PoolJoinRequested,
     RedemptionCancelled,
     StatusChanged,
     VoucherUsed,
@@ -84,6 +85,9 @@ Render = Callable[[Asked], tuple[int, str]]
 """Status and body of the answer; called before it is recorded, perhaps more than once."""
 
 
+Check = Callable[[OnlineSession], Awaitable[None]]
+
+
 async def answer_once(
     store: OnlineStore,
     programs: Programs,
@@ -92,8 +96,10 @@ async def answer_once(
     *,
     render: Render,
     attempts: int,
+    check: Check | None = None,
 ) -> tuple[Reply, bool]:
-    """The answer to a request, and whether it was given before.
+    """The answer to a request, and whether it was given before; ``check`` may raise what stands
+    against deciding one that is new.
 
     Raises:
         UnknownMember, AccountStuck, KeyReused: as they say; nothing was recorded.
@@ -113,6 +119,8 @@ async def answer_once(
                 request = replace(request, member=await _whose(session, request, snapshot.loaded))
                 if request.member != snapshot.loaded.member:
                     continue
+            if check is not None:
+                await check(session)
             reply = await _answer(session, programs, clock, request, snapshot, render)
             if reply is not None:
                 return reply, False
@@ -128,7 +136,7 @@ async def _whose(session: Session, request: Request, loaded: Loaded) -> str:
     lies where that was done.
     """
     body = request.body
-    if isinstance(body, MergeRequested | StatusChanged | VoucherUsed):
+    if isinstance(body, MergeRequested | StatusChanged | VoucherUsed | PoolJoinRequested):
         return (
             loaded.member
         )  # these name the very account, and a voucher's code has said whose it is

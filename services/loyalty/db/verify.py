@@ -32,6 +32,7 @@ from services.loyalty.domain.books import (
 from services.loyalty.domain.chain import GENESIS, JournalRow, link
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.merging import carries
+from services.loyalty.domain.pooling import recalls_of
 from services.loyalty.domain.voucher import OPEN, Voucher, decode_redemption, decode_voucher
 
 CHECKED = (
@@ -111,7 +112,8 @@ class Verdict:
         balances: points by currency and bucket over all members.
         in_transit: by currency, points that left one member and have not reached another yet; what
             a merge carries that nobody is owed is ``moving`` instead.
-        unrelayed: by currency, the part of them that still stands in the outbox.
+        recalled: by currency, points that refunds took back and pools have not sent yet.
+        unrelayed, unrelayed_recalls: the parts of both that still stand in the outbox.
         granted: by shared counter, what the journal says was taken from it.
         vouchers: open ones: points that they carry by currency, and what they are worth in minor
             units by currency of money. They are owed until they are used, expired or voided.
@@ -126,6 +128,8 @@ class Verdict:
     balances: dict[str, dict[str, int]] = field(default_factory=dict)
     in_transit: dict[str, int] = field(default_factory=dict)
     unrelayed: dict[str, int] = field(default_factory=dict)
+    recalled: dict[str, int] = field(default_factory=dict)
+    unrelayed_recalls: dict[str, int] = field(default_factory=dict)
     granted: dict[str, int] = field(default_factory=dict)
     open_vouchers: int = 0
     vouchers: dict[str, int] = field(default_factory=dict)
@@ -171,11 +175,13 @@ async def verify(
             books = _examine(verdict, each, rows)
             for place, points in books.balances.items():
                 totals[place] += points
+            for currency, points in books.recalled.items():
+                verdict.recalled[currency] = verdict.recalled.get(currency, 0) - points
             verdict.members += 1
             if progress and not verdict.members % 100:
                 progress(verdict.members, members)
         if member is None:
-            verdict.unrelayed = await _unrelayed(connection)
+            await _unrelayed(verdict, connection)
             await _counters(verdict, connection)
         if further:
             await further(verdict)
@@ -342,14 +348,23 @@ def _balance(verdict: Verdict, totals: dict[tuple[str, str], int]) -> None:
 
 
 def _transit(verdict: Verdict) -> None:
-    """Points in transit are those on their way: in the outbox, or relayed and not consumed yet."""
+    """Points in transit are those on their way: in the outbox, or relayed and not consumed yet. So
+    are recalls of points that a pool has to send.
+    """
+    recalled = verdict.recalled = {
+        name: points for name, points in verdict.recalled.items() if points
+    }
     for currency, buckets in verdict.balances.items():
-        if buckets.get("transit"):
-            verdict.in_transit[currency] = buckets["transit"]
-    for currency in sorted(verdict.in_transit.keys() | verdict.unrelayed.keys()):
-        least, found = verdict.unrelayed.get(currency, 0), verdict.in_transit.get(currency, 0)
-        if found < least:
-            verdict.add(Wrong("", 0, f"{currency} in transit", f">= {least}", found))
+        if points := buckets.get("transit", 0) + recalled.get(currency, 0):
+            verdict.in_transit[currency] = points
+    for what, there, waiting in (
+        ("in transit", verdict.in_transit, verdict.unrelayed),
+        ("recalled", recalled, verdict.unrelayed_recalls),
+    ):
+        for currency in sorted(there.keys() | waiting.keys()):
+            least, found = waiting.get(currency, 0), there.get(currency, 0)
+            if found < least:
+                verdict.add(Wrong("", 0, f"{currency} {what}", f">= {least}", found))
 
 
 class _Granted(msgspec.Struct):
@@ -377,15 +392,16 @@ async def _counters(verdict: Verdict, connection: asyncpg.Connection) -> None:
             verdict.add(Wrong("", 0, f"used of {key}", expected, found))
 
 
-async def _unrelayed(connection: asyncpg.Connection) -> dict[str, int]:
-    """By currency, points of transfers and merges that no relay has claimed yet."""
-    points: defaultdict[str, int] = defaultdict(int)
+async def _unrelayed(verdict: Verdict, connection: asyncpg.Connection) -> None:
+    """By currency, points of transfers, merges and recalls that no relay has claimed yet."""
     waiting = "SELECT data FROM outbox WHERE target IS NOT NULL AND claim IS NULL"
+    points, recalls = verdict.unrelayed, verdict.unrelayed_recalls
     async for row in connection.cursor(waiting, prefetch=_PREFETCH):
         body = decode_body(row[0])
         for currency, carried in carries(body):
-            points[currency] += carried
-    return dict(points)
+            points[currency] = points.get(currency, 0) + carried
+        for currency, asked in recalls_of(body):
+            recalls[currency] = recalls.get(currency, 0) + asked
 
 
 async def _by_member(

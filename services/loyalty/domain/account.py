@@ -299,6 +299,44 @@ class Merge(msgspec.Struct, frozen=True, gc=False, array_like=True):
     done: bool = False
 
 
+class Household(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """The pool that the member, ``member`` by its own id, shares points with.
+
+    Attributes:
+        pool: the pool, empty while there is none.
+        turn: how many pools were asked for so far: an answer to an earlier one counts no more.
+        since: from when it is shared; 0 while the pool has not answered.
+        last, left_at: the pool that was left last, and when.
+        refused: why the pool that was asked last did not let the member in.
+    """
+
+    member: str
+    pool: str = ""
+    turn: int = 0
+    since: Instant = 0
+    last: str = ""
+    left_at: Instant = 0
+    refused: str = ""
+
+
+class PoolMember(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """A member of a pool since ``since``, by the ``turn`` of its :class:`Household`."""
+
+    member: str
+    turn: int
+    since: Instant
+
+
+class Pool(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Of an account that is a pool: whose it is, its members as they came, the owner among them,
+    and who else may spend where the programme lets the owner say so.
+    """
+
+    owner: str
+    members: list[PoolMember]
+    spenders: list[str] = []
+
+
 class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What most members never have: it costs an account that has none of it a reference.
 
@@ -312,6 +350,8 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         absorbed: members whose accounts this one took over, and those that theirs had, newest
             first.
         brought: referrals of absorbed members that are not settled yet, beside the account's own.
+        household: the pool that the member shares points with, or did.
+        pool: of an account that is a pool, also once it is closed.
     """
 
     blocked: dict[str, str] = {}
@@ -322,6 +362,8 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     merge: Merge | None = None
     absorbed: list[str] = []
     brought: list[Referral] = []
+    household: Household | None = None
+    pool: Pool | None = None
 
 
 NO_AFFAIRS = Affairs()
@@ -340,8 +382,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     place.
 
     Attributes:
-        status: ``unenrolled``, ``active``, ``suspended``, ``closed``, ``merged``, ``erased`` or
-            ``stuck``.
+        status: ``unenrolled``, ``active``, ``suspended``, ``closed``, ``merged``, ``erased``,
+            ``stuck``, or ``pool``: no member's, but a household's.
         seq: seq of the last journal row, 0 before the first.
         as_of: effective time of the last journal row: the account's clock.
         recorded_at: ``recorded_at`` of the last journal row.

@@ -167,7 +167,7 @@ class Engaged(Body, frozen=True, gc=False, tag="engagement"):
 
 class RedemptionRequested(Body, frozen=True, gc=False, tag="redemption"):
     """A member asks for a reward of the catalogue at its cost; or, without one, pays ``points`` as
-    money for an order of ``amount`` in ``money``.
+    money for an order of ``amount`` in ``money``. ``by`` is who spends the points of a pool.
     """
 
     redemption: str
@@ -176,12 +176,13 @@ class RedemptionRequested(Body, frozen=True, gc=False, tag="redemption"):
     for_order: str = ""
     money: str = ""
     amount: int = 0
+    by: str = ""
 
 
 class HoldRequested(Body, frozen=True, gc=False, tag="hold"):
     """Points are to be set aside until they are captured: for a reward, as money for an order of
     ``amount`` in ``money``, or just so many of a currency. ``ttl_s`` is 0 where the programme says
-    how long.
+    how long, and ``by`` who spends the points of a pool.
     """
 
     hold: str
@@ -192,6 +193,7 @@ class HoldRequested(Body, frozen=True, gc=False, tag="hold"):
     money: str = ""
     amount: int = 0
     ttl_s: int = 0
+    by: str = ""
 
 
 class HoldCaptured(Body, frozen=True, gc=False, tag="capture"):
@@ -565,6 +567,87 @@ class MergeReceived(Body, frozen=True, gc=False, tag="merge_in"):
     given: list[str] = []
 
 
+class PoolJoinRequested(Body, frozen=True, gc=False, tag="pool_join"):
+    """The member, ``member`` by its own id, is to share points with a pool, which is made for it
+    where it ``founds`` one.
+    """
+
+    member: str
+    pool: str
+    founds: bool = False
+
+
+class PoolLeaveRequested(Body, frozen=True, gc=False, tag="pool_leave"):
+    """The member is to share points with its pool no more."""
+
+
+class PoolAsked(Body, frozen=True, gc=False, tag="pool_ask"):
+    """Derived: a member asks a pool to be let in, for the ``turn``-th time that it asks any."""
+
+    pool: str
+    member: str
+    turn: int
+    founds: bool = False
+
+
+class PoolAnswered(Body, frozen=True, gc=False, tag="pool_answer"):
+    """Derived: the pool let the member in; or, for a ``reason``, did not, or does not any more."""
+
+    pool: str
+    turn: int
+    reason: str = ""
+
+
+class PoolLeft(Body, frozen=True, gc=False, tag="pool_left"):
+    """Derived: a member has left the pool."""
+
+    pool: str
+    member: str
+    turn: int
+    reason: str = ""
+
+
+class PoolSpendersNamed(Body, frozen=True, gc=False, tag="pool_spenders"):
+    """The owner of a pool, ``by``, names all other members who may spend its points."""
+
+    spenders: list[str]
+    by: str
+
+
+class PoolContributed(Body, frozen=True, gc=False, tag="pool_in"):
+    """Derived: points that a member earned reach the pool, ``for_order`` if there is one."""
+
+    pool: str
+    member: str
+    currency: str
+    lots: list[TransferredLot]
+    for_order: str = ""
+
+
+class PoolRecalled(Body, frozen=True, gc=False, tag="pool_recall"):
+    """Derived: points of a lot that a member gave to the pool were taken back, for an order. The
+    member has given ``sent`` points of that lot in all.
+    """
+
+    pool: str
+    member: str
+    lot: str
+    points: int
+    sent: int
+    for_order: str
+    reason: str
+
+
+class PoolShort(Body, frozen=True, gc=False, tag="pool_short"):
+    """Derived: the pool does not have so many of the points that were recalled."""
+
+    pool: str
+    lot: str
+    points: int
+    for_order: str
+    reason: str
+
+
 MOMENTS = (
     "activation",
     "hold_end",
@@ -624,6 +707,15 @@ AnyBody: TypeAlias = (
     | MergeOffered
     | MergeAnswered
     | MergeReceived
+    | PoolJoinRequested
+    | PoolLeaveRequested
+    | PoolAsked
+    | PoolAnswered
+    | PoolLeft
+    | PoolSpendersNamed
+    | PoolContributed
+    | PoolRecalled
+    | PoolShort
 )
 
 

@@ -47,7 +47,9 @@ class MemberBooks:
         are left by (bucket, lot), for the buckets whose points lie in lots. taken_in, expired,
         reclaimed: points by lot that ever entered it while it could be spent (other than by coming
             back from a hold), that expired in it, and that left ``expired`` again.
-        successors: lots to which points of each were moved for a longer life.
+        successors: lots to which points of each were moved for a longer life, or to a pool.
+        recalled: points by currency in transit that were taken back out of pools: what these have
+            sent less what they were asked for, so below zero while they have not sent all.
         holds: what each hold, by its name, set aside and gave back.
         redeemed, unredeemed: points by redemption that were spent, and that went back.
     """
@@ -62,6 +64,7 @@ class MemberBooks:
         self.reclaimed: defaultdict[str, int] = defaultdict(int)
         self.successors: defaultdict[str, set[str]] = defaultdict(set)
         self.holds: dict[str, HoldEntries] = {}
+        self.recalled: defaultdict[str, int] = defaultdict(int)
 
     def post(self, entry: LedgerEntry) -> None:
         """Adds one entry."""
@@ -78,7 +81,9 @@ class MemberBooks:
                 self.taken_in[lot_to] += points
         elif target == "expired":
             self.expired[lot_from or lot_to] += points
-        if kind == "hold":
+        if "transit" in (source, target):
+            self._through_transit(entry)
+        elif kind == "hold":
             self.holds.setdefault(cause, HoldEntries()).held += points
         elif kind == "release":
             self.holds.setdefault(cause, HoldEntries()).released += points
@@ -90,6 +95,20 @@ class MemberBooks:
             self.unredeemed[order] += points
             if lot_from:  # which had expired, so that they went to another
                 self.successors[lot_from].add(lot_to)
+
+    def _through_transit(self, entry: LedgerEntry) -> None:
+        """What a lot gave to a pool, or a pool had from a lot, and what is recalled of it."""
+        kind, currency, points, _, _, lot_from, lot_to, _, _ = entry
+        if kind == "recall":
+            self.recalled[currency] += points
+        elif kind == "accrual_reversal":
+            self.recalled[currency] -= points
+            self.reclaimed[lot_from] += points
+        elif kind == "transfer_out" and lot_to:
+            self.taken_in[lot_to] += points
+            self.successors[lot_from].add(lot_to)
+        elif kind == "transfer_in" and lot_from:
+            self.taken_in[lot_from] += points
 
     def overdrawn(self, entry: LedgerEntry) -> Difference | None:
         """What the entry, already posted, took below zero that must not be there."""
@@ -195,7 +214,7 @@ def _totals(
             "reclaimed": (books.reclaimed.get(lot, 0), row.reclaimed),
             "successors": (sorted(books.successors.get(lot, ())), list(row.successors)),
         }
-        if lot.count("/") == 2:
+        if lot.count("/") == 2 or "/@" in lot:
             stated["taken in"] = (books.taken_in.get(lot, 0), row.taken_in + opened.get(lot, 0))
         for total, (expected, found) in stated.items():
             if expected != found:

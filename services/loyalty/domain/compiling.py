@@ -34,6 +34,7 @@ from services.loyalty.domain.program import (
     Level,
     LocalDays,
     Pending,
+    Pools,
     Program,
     Rate,
     Referring,
@@ -60,6 +61,7 @@ from services.loyalty.domain.sections import (
     LinesSection,
     NamedSection,
     PendingSection,
+    PoolsSection,
     RewardSection,
     StampsSection,
     TiersSection,
@@ -108,6 +110,7 @@ def compile_program(document: Document, *, version: int, digest: str = "") -> Pr
         transfers=document.transfers.allowed,
         transfer_min=document.transfers.min,
         transfer_limits=tuple(one.limit for one in document.transfers.limits or ()),
+        pools=_pools(document.pools) if document.pools else None,
         closed_keeps=document.closing.keep_points_for,
         approval_above=document.adjustments.approval_above,
         approval_within=document.adjustments.approval_within,
@@ -178,6 +181,17 @@ def _words(document: Document) -> Mapping[str, Mapping[str, Words]]:
     for section, name, _, one in named_in(document):
         words.setdefault(section, {})[name] = Words(one.names, one.descriptions)
     return words
+
+
+def _pools(section: PoolsSection) -> Pools:
+    return Pools(
+        section.members,
+        section.may_spend,
+        section.min_stay,
+        section.rejoin_after,
+        section.owner_leaves,
+        section.when_closed,
+    )
 
 
 def _spend_points(document: Document) -> SpendPoints | None:

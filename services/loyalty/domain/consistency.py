@@ -61,7 +61,12 @@ def inconsistencies(document: Document, names: Names) -> Findings:
     if document.spend_points is not None:
         yield from _spend_points(document, document.spend_points, names)
     yield from _benefits(document)
+    if document.pools is not None and document.pools.members not in _HOUSEHOLDS:
+        yield Finding(("pools", "members"), "that is no household", "Write a number from 2 to 50")
     yield from _successors(document, names)
+
+
+_HOUSEHOLDS = range(2, 51)
 
 
 # The start and the names --------------------------------------------------------------------------

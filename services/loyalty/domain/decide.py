@@ -23,10 +23,13 @@ from services.loyalty.domain import (
     membership,
     merging,
     openings,
+    pooling,
+    pools,
     purchases,
     redemptions,
     referrals,
     returning,
+    spenders,
     spending,
     stamps,
     tiers,
@@ -58,6 +61,15 @@ from services.loyalty.domain.activity import (
     MergeReceived,
     MergeRequested,
     Opening,
+    PoolAnswered,
+    PoolAsked,
+    PoolContributed,
+    PoolJoinRequested,
+    PoolLeaveRequested,
+    PoolLeft,
+    PoolRecalled,
+    PoolShort,
+    PoolSpendersNamed,
     ProfileUpdated,
     PurchaseClaimed,
     Purchased,
@@ -163,6 +175,8 @@ def _follow(draft: Draft) -> None:
     if draft.status == "merged":
         merging.pass_on(draft)
         return
+    if draft.affairs.household is not None:
+        pooling.follow(draft)
     if draft.status in ENDED and not draft.affairs.forfeits_at and (draft.lots or draft.holds):
         membership.forfeit(draft)
     if program.idle:
@@ -199,6 +213,8 @@ def _refused(
         referrals.give_back(draft, body)
     elif isinstance(body, MergeOffered):
         absorbing.send_back(draft, body, refusal.code)
+    else:
+        pools.send_back(draft, body, refusal.code)
     draft.trace = {"refused": refusal.code, **refusal.details}
     draft.announce(
         "loyalty.activity.refused.v1",
@@ -211,13 +227,14 @@ def _parked(
     program: Program, account: Account, activity: Activity, facts: Facts, park: Park
 ) -> Decision:
     resumed = activity.body.seq if isinstance(activity.body, Resumed) else 0
-    if len(account.waiting) >= MAX_WAITING and park.awaits != "tick" and not resumed:
+    forever = park.reason in ("awaits_tick", "awaits_contribution")
+    if len(account.waiting) >= MAX_WAITING and not forever and not resumed:
         return _refused(program, account, activity, facts, Refusal("too_many_parked"))
     at = effective_at(account, activity)
     draft = Draft(
         program, account, activity, facts, occurred_at=activity.occurred_at, effective_at=at
     )
-    lapses_at = NEVER if park.awaits == "tick" else guests.lapses_at(draft, park.awaits)
+    lapses_at = NEVER if forever else guests.lapses_at(draft, park.awaits)
     others = [waiting for waiting in account.waiting if waiting.seq != resumed]
     if park.awaits == guests.CLAIM:  # what came back before it waits as long
         others = [Waiting(w.seq, w.awaits, max(w.lapses_at, lapses_at)) for w in others]
@@ -366,4 +383,13 @@ _DECIDERS: dict[type[AnyBody], Callable[[Draft, Any], None]] = {
     MergeOffered: absorbing.answer,
     MergeAnswered: merging.answered,
     MergeReceived: absorbing.absorb,
+    PoolJoinRequested: pools.join,
+    PoolLeaveRequested: pools.leave,
+    PoolAsked: pools.ask,
+    PoolAnswered: pools.answered,
+    PoolLeft: pools.left,
+    PoolSpendersNamed: spenders.name,
+    PoolContributed: pooling.contributed,
+    PoolRecalled: pooling.recalled,
+    PoolShort: pooling.short,
 }

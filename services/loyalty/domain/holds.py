@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from services.loyalty.domain import spenders
 from services.loyalty.domain.account import HeldLot, Hold, Lot
 from services.loyalty.domain.activity import HoldCaptured, HoldRequested, HoldVoided
 from services.loyalty.domain.calendar import SECOND, Instant, rfc3339
@@ -35,6 +36,7 @@ _replace = msgspec.structs.replace
 
 
 def hold(draft: Draft, body: HoldRequested) -> None:
+    spenders.check(draft, body.by)
     terms = draft.program.holds
     if any(held.id == body.hold for held in draft.holds):
         raise Refusal("hold_exists", hold=body.hold)
@@ -73,6 +75,7 @@ def hold(draft: Draft, body: HoldRequested) -> None:
             "points": made.points,
             "ends_at": rfc3339(made.ends_at),
             **purpose(made, made.points),
+            **spenders.told(body.by),
         },
     )
 

@@ -30,8 +30,8 @@ from services.loyalty.domain.periods import idle_at
 from services.loyalty.domain.receipt import Receipt
 
 _NONE = Idle(0)
-_SAME = {"capture": "redemption"}
-"""Kinds of activity that are another one to members."""
+_SAME = {"capture": "redemption", "pool_in": "purchase"}
+"""Kinds of activity that are another one to members, or to their pool."""
 
 
 def follow(draft: Draft) -> None:

@@ -44,7 +44,12 @@ TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
     "reinstatement": frozenset({("expired", "available")}),
     "extension": frozenset({("available", "available")}),
     "accrual_reversal": frozenset(
-        {("pending", "issuance"), ("available", "issuance"), ("expired", "issuance")}
+        {
+            ("pending", "issuance"),
+            ("available", "issuance"),
+            ("expired", "issuance"),
+            ("transit", "issuance"),
+        }
     ),
     "arrears": frozenset({("arrears", "issuance")}),
     "repayment": frozenset({("available", "arrears")}),
@@ -71,6 +76,9 @@ TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
             ("moving", "expired"),
             ("arrears", "moving"),
         }
+    ),
+    "recall": frozenset(
+        {("available", "transit"), ("expired", "transit"), ("issuance", "transit")}
     ),
 }
 """Every kind of entry with the bucket pairs that it may join. The database holds the same table as

@@ -37,6 +37,7 @@ from services.loyalty.domain.activity import (
     MergeOffered,
     MergeReceived,
     MergeRequested,
+    PoolContributed,
     TransferReceived,
     TransferReturned,
 )
@@ -78,6 +79,9 @@ def _hindrance(draft: Draft, ids: Collection[str]) -> Refused | None:
         return cast("Refused", reason)
     if draft.holds:
         return "holds_open"
+    shared = draft.affairs.household
+    if shared is not None and (shared.pool or shared.last):
+        return "shared_points"
     if any(each.order and not each.settled and each.referrer in ids for each in _brought(draft)):
         return "referral_between"
     windows = (each.window for each in draft.program.currencies.values())
@@ -159,7 +163,7 @@ def forward(draft: Draft, body: AnyBody) -> None:
 
 def carries(body: AnyBody) -> Iterator[tuple[str, int]]:
     """Points in transit that an activity brings to its target, by currency."""
-    if isinstance(body, TransferReceived | TransferReturned):
+    if isinstance(body, TransferReceived | TransferReturned | PoolContributed):
         yield from ((body.currency, lot.points) for lot in body.lots)
     elif isinstance(body, MergeReceived):
         yield from ((lot.currency, lot.points) for lot in body.state.lots)

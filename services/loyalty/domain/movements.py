@@ -30,6 +30,7 @@ COLUMNS: dict[str, str] = {
     "write_off": "reversed",
     "redemption_reversal": "restored",
     "adjustment": "adjusted",
+    "recall": "reversed",
     "transfer_out": "transferred",
     "transfer_in": "transferred",
     "merge_out": "merged",

@@ -601,6 +601,29 @@ class SpendPoints:
 
 
 @dataclass(frozen=True, slots=True)
+class Pools:
+    """Households that share what their members earn.
+
+    Attributes:
+        most: members of a pool.
+        may_spend: ``anyone`` in the pool, the ``owner``, or the owner and whom the owner has
+            ``named``.
+        min_stay: so long after joining a member may leave.
+        rejoin_after: so long after leaving one pool a member may join another.
+        owner_leaves: ``passes_on``, to who has been in it longest, or ``closes`` the pool, as the
+            last one to leave always does.
+        when_closed: ``to_owner`` or ``forfeit``: what becomes of its points.
+    """
+
+    most: int = 6
+    may_spend: str = "anyone"
+    min_stay: Span = Span()
+    rejoin_after: Span = Span()
+    owner_leaves: str = "passes_on"
+    when_closed: str = "to_owner"
+
+
+@dataclass(frozen=True, slots=True)
 class Basis:
     """Which money earns: tax, shipping and the prepaid part are in or out."""
 
@@ -646,7 +669,7 @@ class Program:
     orders; ``transfer_min`` and ``transfer_limits`` bound what a member gives away.
     ``closed_keeps`` is for how long a closed account keeps its points (zero: not at all). An
     adjustment of more points than ``approval_above`` waits for a second person, for
-    ``approval_within``.
+    ``approval_within``. ``pools`` is None where members may not pool their points.
 
     ``words`` holds, by the section of the document and the name there, what people call it; the
     programme's own stand under ``program``. ``languages`` are those in which anything is said, and
@@ -684,6 +707,7 @@ class Program:
     closed_keeps: Span = Span()
     approval_above: int | None = None
     approval_within: Span = Span(days=14)
+    pools: Pools | None = None
     language: str = "en"
     words: Mapping[str, Mapping[str, Words]] = field(default_factory=dict)
     languages: frozenset[str] = field(init=False)

@@ -157,11 +157,32 @@ Refused: TypeAlias = Literal[
     "holds_open",
     "referral_between",
     "member_years_differ",
+    "shared_points",
+    # pools
+    "pools_not_offered",
+    "unknown_pool",
+    "not_a_pool",
+    "pool_exists",
+    "pool_full",
+    "pool_closed",
+    "in_a_pool",
+    "in_no_pool",
+    "pool_left_recently",
+    "pool_joined_recently",
+    "not_in_pool",
+    "not_the_owner",
+    "may_not_spend",
+    "spenders_not_named",
 ]
 """Why an activity is refused."""
 
 Waits: TypeAlias = Literal[
-    "awaits_enrolment", "awaits_purchase", "awaits_referral", "awaits_claim", "awaits_tick"
+    "awaits_enrolment",
+    "awaits_purchase",
+    "awaits_referral",
+    "awaits_claim",
+    "awaits_contribution",
+    "awaits_tick",
 ]
 """What a parked activity waits for."""
 

@@ -14,7 +14,7 @@ from services.loyalty.domain.account import Lot
 from services.loyalty.domain.accrual import SETTLED, count_qualifying, window_lot
 from services.loyalty.domain.activity import Refunded
 from services.loyalty.domain.calendar import NEVER
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.clawback import Taking, claw_back, from_lots
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.periods import ended_before
@@ -315,7 +315,7 @@ def _take_back(draft: Draft, posting: Posting, points: int, order: str, reason: 
     if posting.window:
         _reverse_qualifying(draft, posting, points, order, reason)
         return 0
-    return _claw_back(draft, posting, points, order, reason)
+    return claw_back(draft, posting, points, Taking(order, reason))
 
 
 def _reversed(posting: Posting, due: list[int]) -> Posting:
@@ -413,116 +413,6 @@ def _reverse_qualifying(
     undo(draft, posting.window)
 
 
-def _claw_back(draft: Draft, posting: Posting, points: int, order: str, reason: Reversal) -> int:
-    """Takes points back in the order of the module; answers what nobody had."""
-    left = points
-    pending = [key for key, _ in posting.lots if key.count("/") > 2]
-    left -= _from_lots(draft, pending, left, order, reason)
-    own = [available_key(key) for key, _ in posting.lots]
-    own += _successors(draft, [*pending, *own])
-    shortfall = draft.program.currency(posting.currency).shortfall
-    pending_only = posting.on_refund == "pending" or shortfall == "pending_only"
-    if left and pending_only:
-        draft.trace["forgiven"] = draft.trace.get("forgiven", 0) + left
-        return left
-    left -= _from_lots(draft, own, left, order, reason)
-    left -= _from_expired(draft, [*pending, *own], left, order, reason)
-    now = draft.program.currency_now(posting.currency)
-    left -= _from_others(draft, now, left, order, reason)
-    if left:
-        _shortfall(draft, now, left, order, reason)
-    return left
-
-
-def _successors(draft: Draft, keys: Sequence[str]) -> list[str]:
-    """Lots to which points of these were moved for a longer life, and from there on."""
-    found: dict[str, None] = {}
-    following = list(keys)
-    for key in following:
-        for totals in (draft.facts.lots.get(key), draft.lot_totals.get(key)):
-            new = [each for each in totals.successors if each not in found] if totals else ()
-            found |= dict.fromkeys(new)
-            following += new
-    return [key for key in found if key not in keys]
-
-
-def _from_lots(draft: Draft, keys: Sequence[str], points: int, order: str, reason: Reversal) -> int:
-    """Takes from the named lots what they still hold, whoever's points they are."""
-    taken = 0
-    for key in keys:
-        index = draft.find_lot(key)
-        if index < 0 or taken == points:
-            continue
-        lot = draft.lots[index]
-        part = min(points - taken, lot.points)
-        bucket = "pending" if lot.activates_at else "available"
-        draft.post(
-            "accrual_reversal",
-            lot.currency,
-            part,
-            (bucket, "issuance"),
-            lot_from=key,
-            cause=reason,
-            order=order,
-        )
-        draft.take(index, part)
-        taken += part
-    return taken
-
-
-def _from_expired(
-    draft: Draft, keys: Sequence[str], points: int, order: str, reason: Reversal
-) -> int:
-    """Takes what those lots have expired and no clawback took yet: it costs the member nothing."""
-    taken = 0
-    for key in keys:
-        totals = draft.facts.lots.get(key, LotTotals())
-        now = draft.lot_totals.get(key, LotTotals())
-        part = min(points - taken, totals.expired + now.expired - totals.reclaimed - now.reclaimed)
-        if part <= 0:
-            continue
-        draft.post(
-            "accrual_reversal",
-            key.partition("/")[0],
-            part,
-            ("expired", "issuance"),
-            lot_from=key,
-            cause=reason,
-            order=order,
-        )
-        draft.add_totals(key, LotTotals(reclaimed=part))
-        taken += part
-    return taken
-
-
-def _from_others(draft: Draft, currency: str, points: int, order: str, reason: Reversal) -> int:
-    """Takes what was spent from other available lots, soonest to expire first."""
-    taken = 0
-    for lot, part in draft.draw(currency, points):
-        draft.post(
-            "accrual_reversal",
-            lot.currency,
-            part,
-            ("available", "issuance"),
-            lot_from=lot.key,
-            cause=reason,
-            order=order,
-        )
-        taken += part
-    return taken
-
-
-def _shortfall(draft: Draft, currency: str, points: int, order: str, reason: Reversal) -> None:
-    """What nobody has: owed by the member, or written off, by the currency's policy."""
-    if draft.program.currency(currency).shortfall == "write_off":
-        draft.post(
-            "write_off", currency, points, ("writeoff", "issuance"), cause=reason, order=order
-        )
-        return
-    draft.post("arrears", currency, points, ("arrears", "issuance"), cause=reason, order=order)
-    draft.owe(currency, points)
-
-
 def _recount(draft: Draft, was: Posting, now: Posting) -> None:
     """Gives limits and caps back to the period from which they were taken: points as they are
     reversed, and the time once nothing is left of the posting.
@@ -550,7 +440,7 @@ def cancel_pending(draft: Draft, receipt: Receipt) -> None:
             continue
         points = posting.points - sum(posting.reversed)
         if points:
-            _from_lots(draft, [key], points, receipt.order, "not_delivered")
+            from_lots(draft, [key], points, Taking(receipt.order, "not_delivered"))
             gone_whole = _reversed(posting, posting.allocated)
             _recount(draft, posting, gone_whole)
             counters.recounted(draft, gone_whole)

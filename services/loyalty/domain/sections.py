@@ -705,6 +705,34 @@ class TransfersSection(Section):
     )
 
 
+class PoolsSection(Section):
+    """Households that share the points which their members earn."""
+
+    members: Positive = _key("The most members of a pool, from 2 to 50.", "6", default="6")
+    may_spend: Literal["anyone", "owner", "named"] = _key(
+        "Who spends a pool's points: anyone in it, its owner, or the owner and whom the owner has "
+        "named.",
+        default="anyone",
+    )
+    min_stay: Duration = _key(
+        "How long a member stays at least, rounded up to the next local midnight.",
+        "30 days",
+        default="0 days",
+    )
+    rejoin_after: Duration = _key(
+        "How long after leaving one pool a member may join another, rounded up likewise.",
+        default="30 days",
+    )
+    owner_leaves: Literal["passes_on", "closes"] = _key(
+        "What becomes of a pool whose owner leaves: it goes to who has been in it longest, or "
+        "closes. It always closes with the last one who leaves.",
+        default="passes_on",
+    )
+    when_closed: Literal["to_owner", "forfeit"] = _key(
+        "What becomes of the points of a pool that closes.", default="to_owner"
+    )
+
+
 class ClosingSection(Section):
     """What becomes of the points of an account that is closed."""
 
@@ -813,6 +841,9 @@ class Document(NamedSection):
         "Redemptions that are undone.", {"if_expired": {"valid": "14 days"}}, default={}
     )
     transfers: TransfersSection = _key("Points between members.", {"allowed": "true"}, default={})
+    pools: PoolsSection | None = _key(
+        "Pools of households, where there are any.", {"members": "6", "may_spend": "anyone"}
+    )
     closing: ClosingSection = _key(
         "Points of closed accounts.", {"keep_points_for": "30 days"}, default={}
     )

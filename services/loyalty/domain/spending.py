@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from services.loyalty.domain import approvals, returning, vouchers
+from services.loyalty.domain import approvals, returning, spenders, vouchers
 from services.loyalty.domain.activity import (
     Adjusted,
     Approved,
@@ -29,6 +29,7 @@ from services.loyalty.domain.voucher import Redemption
 
 
 def redemption(draft: Draft, body: RedemptionRequested) -> None:
+    spenders.check(draft, body.by)
     if body.money:
         _pay(draft, body)
         return
@@ -39,7 +40,12 @@ def redemption(draft: Draft, body: RedemptionRequested) -> None:
         body.redemption,
         [(lot.currency, lot.key, points) for lot, points in drawn],
         cause=reward.id,
-        told={"reward": reward.id, "currency": reward.currency, "points": reward.cost},
+        told={
+            "reward": reward.id,
+            "currency": reward.currency,
+            "points": reward.cost,
+            **spenders.told(body.by),
+        },
     )
     draft.trace = {
         "reward": reward.id,
@@ -95,6 +101,7 @@ def _pay(draft: Draft, body: RedemptionRequested) -> None:
             **payment_told(body.for_order, body.money, pays.worth),
             "currency": pays.currency,
             "points": body.points,
+            **spenders.told(body.by),
         },
     )
     draft.trace = {

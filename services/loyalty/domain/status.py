@@ -51,23 +51,27 @@ KINDS = (
     "merge_offer",
     "merge_answer",
     "merge_in",
+    "pool_join",
+    "pool_leave",
+    "pool_ask",
+    "pool_answer",
+    "pool_left",
+    "pool_spenders",
+    "pool_in",
+    "pool_recall",
+    "pool_short",
 )
 """Kinds of activity, as the journal names them."""
 
-_OWN = dict.fromkeys(
-    (
-        "tick",
-        "resumed",
-        "lapsed",
-        "stuck",
-        "unstuck",
-        "transfer_back",
-        "claim_back",
-        "merge_answer",
-        "merge_in",
-    ),
-    (DECIDE, ""),
+_BACK = (
+    "transfer_back",
+    "claim_back",
+    "merge_answer",
+    "merge_in",
+    "pool_answer",
+    "pool_short",
 )
+_OWN = dict.fromkeys(("tick", "resumed", "lapsed", "stuck", "unstuck", *_BACK), (DECIDE, ""))
 """What the service itself has begun is always carried to its end: a transfer must find its way
 back, and what is left of a merged account its new one.
 """
@@ -85,8 +89,33 @@ def _refused(reason: str, *kinds: str) -> dict[str, tuple[str, str]]:
     return dict.fromkeys(kinds, (REFUSE, reason))
 
 
-_ASKED = ("redemption_cancellation", "voucher_use", "voucher_void", "gift_claim", "benefit_use")
+_ASKED = (
+    "redemption_cancellation",
+    "voucher_use",
+    "voucher_void",
+    "gift_claim",
+    "benefit_use",
+    "pool_join",
+    "pool_leave",
+    "pool_spenders",
+)
 """What somebody asks for and waits for the answer: it never parks."""
+
+_TO_A_POOL = ("pool_ask", "pool_left", "pool_spenders", "pool_in", "pool_recall")
+_OF_A_POOL = (
+    "redemption",
+    "hold",
+    "capture",
+    "void",
+    "redemption_cancellation",
+    "voucher_use",
+    "voucher_void",
+    "adjustment",
+    "approval",
+    "extension",
+    "reinstatement",
+)
+"""What a pool does with its points, as a member does."""
 
 _MONEY_BACK = dict.fromkeys(("delivery", "cancellation", "refund"), (DECIDE, ""))
 
@@ -134,9 +163,13 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         reinstatement=(REFUSE, "not_enrolled"),
         claim=(DECIDE, ""),
         claimed=(REFUSE, "not_enrolled"),
-        **_refused("not_enrolled", *_ASKED),
+        **_refused("not_enrolled", *_ASKED)
+        | _refused("unknown_pool", *_TO_A_POOL)
+        | {"pool_ask": (DECIDE, "")},
     ),
-    "active": _line((DECIDE, ""), claim=(REFUSE, "not_a_receipt")),
+    "active": _line(
+        (DECIDE, ""), claim=(REFUSE, "not_a_receipt"), **_refused("not_a_pool", *_TO_A_POOL)
+    ),
     "suspended": _line(
         (DECIDE, ""),
         claim=(REFUSE, "not_a_receipt"),
@@ -144,6 +177,8 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         transfer=(REFUSE, "account_suspended"),
         hold=(REFUSE, "account_suspended"),
         **_refused("account_suspended", "voucher_use", "benefit_use", "merge", "merge_offer"),
+        **_refused("account_suspended", "pool_join"),
+        **_refused("not_a_pool", *_TO_A_POOL),
     ),
     "closed": _line(
         (REFUSE, "account_closed"),
@@ -151,6 +186,11 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         block=(DECIDE, ""),
         **_MONEY_BACK,
         **_VOUCHERS,
+        **dict.fromkeys(("pool_ask", "pool_left", "pool_in", "pool_recall"), (DECIDE, "")),
+    ),
+    "pool": _line(
+        (REFUSE, "not_a_member"),
+        **dict.fromkeys((*_OF_A_POOL, *_TO_A_POOL), (DECIDE, "")),
     ),
     "merged": _line(
         (REFUSE, "account_merged"),
@@ -174,23 +214,21 @@ STATUS: dict[str, dict[str, tuple[str, str]]] = {
         extension=(REFUSE, "account_stuck"),
         reinstatement=(REFUSE, "account_stuck"),
         opening=(REFUSE, "account_stuck"),
-        transfer_back=(PARK, "tick"),
         claim=(REFUSE, "account_stuck"),
-        claim_back=(PARK, "tick"),
         merge=(REFUSE, "account_stuck"),
-        merge_answer=(PARK, "tick"),
-        merge_in=(PARK, "tick"),
+        **dict.fromkeys(_BACK, (PARK, "tick")),
         **_refused("account_stuck", *_ASKED),
     ),
 }
 """Per status and kind: decide, park (and what is awaited), forward, or refuse (and the reason).
 
 A suspended member goes on earning, because a purchase is a fact whatever the suspicion turns out to
-be, but cannot spend, nor use vouchers and benefits. What was held before is promised: a shop may
-still capture it, or let go of it. Refunds move money and are answered in every status: before the
-enrolment and while stuck they wait, after the end of an account they take back what the ledger
-still shows. What belongs to a merged account is decided by the one that took it over; only what was
-spent stays, and what comes back of it goes there too.
+be, but cannot spend, nor use vouchers and benefits, nor join a pool. What was held before is
+promised: a shop may still capture it, or let go of it. Refunds move money and are answered in every
+status: before the enrolment and while stuck they wait, after the end of an account they take back
+what the ledger still shows. What belongs to a merged account is decided by the one that took it
+over; only what was spent stays, and what comes back of it goes there too. A pool is no member: it
+holds and spends points and does nothing else.
 """
 
 

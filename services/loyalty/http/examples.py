@@ -597,6 +597,47 @@ WAITING_ADJUSTMENTS: Example = {
     ],
 }
 
+_POOL_BALANCE: Example = {**_BALANCE, "pending": 0}
+POOL_REQUEST: Example = {"pool_id": "pool-7", "founds": True}
+POOL_ASKED: Example = {
+    **_SETTLED,
+    "balances": [_BALANCE],
+    "pool_id": "pool-7",
+    "state": "asked",
+    "since": None,
+    "refused": None,
+}
+POOL_LEFT: Example = {**POOL_ASKED, "pool_id": None, "state": "none"}
+MEMBERS_POOL: Example = {
+    "member_id": "17850",
+    "as_of": _AS_OF,
+    "notice": None,
+    "pool_id": "pool-7",
+    "state": "in",
+    "since": "2011-02-01T09:00:00Z",
+    "refused": None,
+}
+POOL: Example = {
+    "pool_id": "pool-7",
+    "as_of": _AS_OF,
+    "notice": None,
+    "state": "open",
+    "owner": "17850",
+    "members": [
+        {"member_id": "17850", "since": "2011-02-01T09:00:00Z", "may_spend": True},
+        {"member_id": "13047", "since": "2011-02-03T18:20:00Z", "may_spend": False},
+    ],
+    "balances": [_POOL_BALANCE],
+}
+SPENDERS_REQUEST: Example = {"spenders": ["13047"], "by": "17850"}
+SPENDERS: Example = {
+    **_SETTLED,
+    "member_id": "pool-7",
+    "balances": [_POOL_BALANCE],
+    "spenders": ["13047"],
+}
+POOL_REDEMPTION_REQUEST: Example = {**REDEMPTION_REQUEST, "spent_by": "13047"}
+POOL_HOLD_REQUEST: Example = {"currency": "points", "points": 300, "spent_by": "13047"}
 TIER_GIVEN: Example = {
     **_SETTLED,
     "balances": [_BALANCE],

@@ -63,12 +63,11 @@ async def hold(
     at once for every session; what is not captured in time is given back by the clock.
     """
     name = name_of("hd", member_id, key)
-    return await answer(
-        parts, member_id, key, name, wanted, _requested(name, wanted), accepted=_made
-    )
+    return await answer(parts, member_id, key, name, wanted, requested(name, wanted), accepted=made)
 
 
-def _requested(name: str, wanted: models.HoldRequest) -> HoldRequested:
+def requested(name: str, wanted: models.HoldRequest) -> HoldRequested:
+    """The hold that is wanted."""
     ttl_s, points = wanted.ttl_s or 0, wanted.points or 0
     given = (bool(wanted.reward), bool(wanted.order), bool(wanted.currency), bool(wanted.points))
     match given:
@@ -185,12 +184,12 @@ async def void(
         name,
         models.Shown(),
         HoldVoided(hold_id),
-        accepted=_made,
+        accepted=made,
         target=hold_id,
     )
 
 
-def _made(asked: Asked) -> models.HoldMade:
+def made(asked: Asked) -> models.HoldMade:
     """The hold that the request made or ended: the last one that its decision left."""
     kept = asked.decision.holds[-1]
     return models.HoldMade(

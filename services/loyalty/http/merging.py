@@ -62,6 +62,7 @@ class Merge(Shown):
         "holds_open",
         "referral_between",
         "member_years_differ",
+        "shared_points",
         *COMMON,
         example=examples.MERGE,
         status=202,

@@ -16,7 +16,7 @@ Moment: TypeAlias = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, examples=["2011-06-01T00:00:00Z"])
 ]
 Status: TypeAlias = Literal[
-    "unenrolled", "active", "suspended", "closed", "merged", "erased", "stuck"
+    "unenrolled", "active", "suspended", "closed", "merged", "erased", "stuck", "pool"
 ]
 STATUS: TypeAdapter[Status] = TypeAdapter(Status)
 HoldState: TypeAlias = Literal["open", "captured", "voided", "lapsed", "closed"]

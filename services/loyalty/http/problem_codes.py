@@ -133,6 +133,25 @@ KINDS: dict[str, Kind] = {
     "transfers_not_allowed": Kind(
         409, "Members may not transfer points", "The programme would have to allow it."
     ),
+    "pools_not_offered": Kind(
+        409, "Members may not pool points", "The programme would have to have pools."
+    ),
+    "unknown_pool": Kind(404, "No such pool", "Let a member found it."),
+    "not_a_pool": Kind(409, "The account is no pool", "Send the id of a pool."),
+    "in_a_pool": Kind(409, "The member is in a pool", "Leave `pool` first."),
+    "in_no_pool": Kind(409, "The member is in no pool", "There is nothing to leave."),
+    "pool_left_recently": Kind(
+        409, "The member left another pool recently", "Wait until `until`, or return to it."
+    ),
+    "pool_joined_recently": Kind(409, "The member has just joined", "Wait until `until`."),
+    "not_in_pool": Kind(409, "That is no member of the pool", "See who is: /v1/pools/{pool_id}."),
+    "not_the_owner": Kind(409, "Only the owner may do that", "Let the owner of the pool ask."),
+    "may_not_spend": Kind(
+        409, "The member may not spend the pool's points", "See who may: /v1/pools/{pool_id}."
+    ),
+    "spenders_not_named": Kind(
+        409, "No spenders are named", "The programme would have to say `may_spend: named`."
+    ),
     "before_program": Kind(409, "No programme held then", "Wait until the first version holds."),
     "not_enrolled": Kind(409, "The member is not enrolled", "Enrol the member first."),
     "account_suspended": Kind(409, "The member is suspended", "Reopen the account first."),
@@ -154,6 +173,11 @@ KINDS: dict[str, Kind] = {
         409,
         "Years that begin on different days cannot be added",
         "The programme counts by the member's own year: adjust and close one account by hand.",
+    ),
+    "shared_points": Kind(
+        409,
+        "The member has shared points with a pool",
+        "Let the other account become part of this one.",
     ),
     "member_erased": Kind(
         410, "The member was erased", "Nothing more can be done with this account."

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from fastapi import APIRouter, Header, Response, Security
 
-from services.loyalty.application.spending import Asked, Request, answer_once
+from services.loyalty.application.spending import Asked, Check, Request, answer_once
 from services.loyalty.domain.activity import (
     Adjusted,
     AnyBody,
@@ -107,13 +107,19 @@ async def redeem(
     `payment_impossible`.
     """
     name = name_of("rd", member_id, key)
-    body = RedemptionRequested(name, wanted.reward or "")
+    return await answer(parts, member_id, key, name, wanted, requested(name, wanted))
+
+
+def requested(name: str, wanted: models.RedemptionRequest, by: str = "") -> RedemptionRequested:
+    """The redemption that is wanted, of a pool's points if there is somebody who spends them."""
     if wanted.order is not None and wanted.points is not None and wanted.reward is None:
         order, amount = wanted.order, order_cost(wanted.order)
-        body = RedemptionRequested(name, "", wanted.points, order.order_id, order.currency, amount)
-    elif wanted.reward is None or wanted.order is not None or wanted.points is not None:
+        return RedemptionRequested(
+            name, "", wanted.points, order.order_id, order.currency, amount, by
+        )
+    if wanted.reward is None or wanted.order is not None or wanted.points is not None:
         raise invalid("body", "give either 'reward', or 'order' and 'points'")
-    return await answer(parts, member_id, key, name, wanted, body)
+    return RedemptionRequested(name, wanted.reward, by=by)
 
 
 @router.post(
@@ -244,7 +250,7 @@ def name_of(prefix: str, member: str, key: str) -> str:
     return f"{prefix}-{digest.hexdigest()}"
 
 
-async def answer(
+async def answer(  # noqa: PLR0913 - a request has that many sides
     parts: Parts,
     member: str,
     key: str,
@@ -254,9 +260,12 @@ async def answer(
     *,
     accepted: Callable[[Asked], models.Settled] | None = None,
     target: str = "",
+    status: int = 201,
+    check: Check | None = None,
 ) -> Response:
-    """Decides a request once and answers it; ``accepted`` shows what was carried out, and
-    ``target`` is what the path names beside the member.
+    """Decides a request once and answers it; ``accepted`` shows what was carried out, with
+    ``status``, and ``target`` is what the path names beside the member. ``check`` may raise a
+    Problem before a new one is decided.
     """
     request = Request(
         member=member,
@@ -270,8 +279,9 @@ async def answer(
         parts.programs,
         parts.clock,
         request,
-        render=partial(_render, accepted or _accepted),
+        render=partial(_render, accepted or _accepted, status),
         attempts=parts.limits.attempts,
+        check=check,
     )
     return Response(
         reply.body,
@@ -287,10 +297,12 @@ def _request_digest(wanted: models.Shown, body: AnyBody, target: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
 
 
-def _render(accepted: Callable[[Asked], models.Settled], asked: Asked) -> tuple[int, str]:
+def _render(
+    accepted: Callable[[Asked], models.Settled], status: int, asked: Asked
+) -> tuple[int, str]:
     """Status and body of the answer to a decided request."""
     if asked.decision.outcome == "accepted":
-        return 201, accepted(asked).model_dump_json()
+        return status, accepted(asked).model_dump_json()
     code, facts = refusal(asked.decision.reason, asked.decision.details)
     detail = _DETAILS[code].format_map(facts) if code in _DETAILS else ""
     document = problem_document(code, detail, facts)

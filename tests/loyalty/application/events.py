@@ -99,6 +99,10 @@ EVENTS: dict[str, dict[str, Any]] = {
         cloud_event(
             "commerce.member.merged.v1", member_id="17850", into="12346", reason="duplicate"
         ),
+        cloud_event(
+            "commerce.member.pool-joined.v1", member_id="17850", pool_id="pool-7", founds=True
+        ),
+        cloud_event("commerce.member.pool-left.v1", member_id="17850"),
     )
 }
 """The events by type."""

@@ -100,6 +100,8 @@ BODIES: dict[str, domain.AnyBody] = {
     ),
     "commerce.member.erased.v1": domain.StatusChanged("erased", "member_request"),
     "commerce.member.merged.v1": domain.MergeRequested("", "17850", "12346", "duplicate"),
+    "commerce.member.pool-joined.v1": domain.PoolJoinRequested("17850", "pool-7", True),
+    "commerce.member.pool-left.v1": domain.PoolLeaveRequested(),
 }
 
 

@@ -48,6 +48,8 @@ from services.loyalty.domain.activity import (
     Lapsed,
     Line,
     MergeRequested,
+    PoolJoinRequested,
+    PoolLeaveRequested,
     Purchased,
     RedemptionCancelled,
     RedemptionRequested,
@@ -68,6 +70,7 @@ from services.loyalty.domain.decide import decide
 from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.merging import carries
+from services.loyalty.domain.pooling import recalls_of
 from services.loyalty.domain.program import (
     Currency,
     Expiry,
@@ -301,11 +304,17 @@ class Shop:
         """Points that derived activities carry and that have not reached anybody yet."""
         bodies = [decode_body(row[7]) for row in self.store.outbox[self._delivered :] if row[6]]
         bodies += [decode_body(body) for body, _ in self.store.parked.values()]
-        return sum(points for body in bodies for name, points in carries(body) if name == currency)
+        return sum(carried(body, currency) for body in bodies)
 
     def proves(self) -> None:
         """Everything follows again from the journal."""
         replay(self.store, self.programs)
+
+
+def carried(body: AnyBody, currency: str) -> int:
+    """Points that a derived activity brings, less those that it asks for."""
+    brought = sum(points for name, points in carries(body) if name == currency)
+    return brought - sum(points for name, points in recalls_of(body) if name == currency)
 
 
 @dataclasses.dataclass
@@ -381,8 +390,8 @@ class Member:
     def engages(self, of: str, at: str | None = None, **more: Any) -> Outcome:
         return self.does(Engaged(of, **more), at)
 
-    def redeems(self, reward: str, at: str | None = None) -> Outcome:
-        return self.does(RedemptionRequested(f"r{self.shop._sent}", reward), at)
+    def redeems(self, reward: str, at: str | None = None, *, by: str = "") -> Outcome:
+        return self.does(RedemptionRequested(f"r{self.shop._sent}", reward, by=by), at)
 
     def holds(
         self,
@@ -448,6 +457,13 @@ class Member:
         """Asks that the account become part of another; nobody has heard of it yet."""
         merge = f"m{self.shop._sent}"
         return self.does(MergeRequested(merge, self.name, into, "duplicate", "ops"), at)
+
+    def joins(self, pool: str, at: str | None = None, *, founds: bool = False) -> Outcome:
+        """Asks; the pool's answer is still to come."""
+        return self.does(PoolJoinRequested(self.name, pool, founds), at)
+
+    def leaves_the_pool(self, at: str | None = None) -> Outcome:
+        return self.does(PoolLeaveRequested(), at)
 
     def is_in(self, segment: str, start: str, end: str | None = None) -> Outcome:
         starts_at = _instant(start)

@@ -46,6 +46,7 @@ def test_every_status_has_an_answer_to_every_kind() -> None:
         "merged",
         "erased",
         "stuck",
+        "pool",
     }
     for row in STATUS.values():
         assert set(row) == set(KINDS)

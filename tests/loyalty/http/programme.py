@@ -42,4 +42,5 @@ transfers: {{allowed: true}}
 spend_points: {{rate: 10 per 1.00 GBP, min: 20, step: 10, max_share: 50 %, hold: 15 minutes}}
 returns: {{within: 1 day}}
 adjustments: {{approval_above: 5000}}
+pools: {{members: 3, may_spend: named}}
 """

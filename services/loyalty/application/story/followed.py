@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from services.loyalty.application.story import pools
 from services.loyalty.application.story.told import Told, window
 from services.loyalty.application.story.words import NONE, Message, Money, say
 from services.loyalty.domain.activity import Extended, HoldRequested, RedemptionRequested
@@ -56,6 +57,7 @@ def _of_trace(told: Told) -> Iterator[Message]:
         yield say("followed.claimed")
     if "goes_on" in trace:
         yield say("followed.goes_on", member=trace["goes_on"])
+    yield from pools.of_trace(told)
 
 
 def _judged(told: Told, tier: Data) -> Message:
@@ -280,6 +282,7 @@ EVENTS: dict[str, Callable[[Told, Data], Message] | None] = {
     "loyalty.stamp.filled.v1": _card_filled,
     "loyalty.stamp.returned.v1": _stamp_returned,
     "loyalty.stamp.lapsed.v1": _stamps_lapsed,
+    **pools.EVENTS,
     # What happened, what became of it, and the entries say these.
     "loyalty.member.enrolled.v1": None,
     "loyalty.member.imported.v1": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from services.loyalty.application.story import pools
 from services.loyalty.application.story.told import Told, or_none
 from services.loyalty.application.story.words import (
     NONE,
@@ -482,5 +483,6 @@ HAPPENED: dict[type[AnyBody], Callable[[Told, Any], Message]] = {
     MergeOffered: _merge_offer,
     MergeAnswered: _merge_answer,
     MergeReceived: _merge_in,
+    **pools.HAPPENED,
 }
 """For each kind of body, the sentence about it."""

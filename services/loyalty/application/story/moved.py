@@ -106,7 +106,7 @@ def _lot(told: Told, lot: str, points: int) -> Value:
     if len(parts) == 2:
         return phrase("part.window", stands_for, points=points, window=window(parts[1]))
     month, ends = parts[1], _life(told, int(parts[2]))
-    if len(parts) == 3:
+    if len(parts) == 3 or parts[3].startswith("@"):  # as a pool calls it, or a member there
         return phrase("part.lot", stands_for, points=points, month=window(month), end=ends)
     awaits = parts[3]
     if awaits.startswith("p"):

@@ -27,6 +27,12 @@ _QUIET = frozenset(
         "merge_offer",
         "merge_answer",
         "merge_in",
+        "pool_join",
+        "pool_leave",
+        "pool_ask",
+        "pool_answer",
+        "pool_left",
+        "pool_spenders",
     }
 )
 """Kinds of which nobody expects that points move."""

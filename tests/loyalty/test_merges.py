@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.loyalty.domain.activity import AnyBody, MergeRequested, Refunded
 from services.loyalty.domain.calendar import DAY
-from services.loyalty.domain.program import Program, Window
+from services.loyalty.domain.program import Program
 from tests.loyalty.domain.shop import Shop, both, programme
 from tests.loyalty.lives import MEMBERS, PROGRAMMES, START, bodies, purchases, returns
 from tests.loyalty.paid import check_paid
@@ -31,8 +31,6 @@ told = st.tuples(
     st.sampled_from([0, 0, 0.3, 1, 2, 7, 14, 30]),
 )
 lives = st.lists(told, min_size=2, max_size=14)
-MEMBER_YEAR = Window("member_year")
-ADDING = [each for each in PROGRAMMES if each.currencies["status"].window != MEMBER_YEAR]
 
 
 def shop_of(program: Program) -> Shop:
@@ -56,7 +54,7 @@ def live(shop: Shop, life: Sequence[Told], *, arriving: Sequence[int] = ()) -> N
 
 
 @given(
-    program=st.sampled_from(ADDING),
+    program=st.sampled_from(PROGRAMMES),
     before=lives,
     after=lives,
     arriving=st.lists(st.integers(0, 3), min_size=1, max_size=5),
@@ -89,7 +87,7 @@ def test_a_merge_loses_and_makes_no_point_whatever_happens_meanwhile(
 
 
 @given(
-    program=st.sampled_from(ADDING),
+    program=st.sampled_from(PROGRAMMES),
     before=lives,
     after=st.lists(told, max_size=8),
     places=st.lists(st.integers(0, 99), max_size=8),

@@ -84,10 +84,20 @@ def _hindrance(draft: Draft, ids: Collection[str]) -> Refused | None:
         return "shared_points"
     if any(each.order and not each.settled and each.referrer in ids for each in _brought(draft)):
         return "referral_between"
-    windows = (each.window for each in draft.program.currencies.values())
-    if any(window is not None and window.kind == "member_year" for window in windows):
-        return "member_years_differ"
-    return None
+    return "member_years_differ" if any(_counted_by_own_year(draft)) else None
+
+
+def _counted_by_own_year(draft: Draft) -> Iterator[bool]:
+    """Whether anything counts in years that began with this member's enrolment, and so on another
+    day than the other's.
+    """
+    for name, currency in draft.program.currencies.items():
+        if currency.window is not None and currency.window.kind == "member_year":
+            yield any(draft.windows.get(name, {}).values())
+            yield any(lot.currency == name for lot in draft.lots)
+            lot = f"{WINDOW_PREFIX}{name}/"
+            history = draft.facts.history.items()
+            yield any(key.startswith(lot) and counted[1] for key, counted in history)
 
 
 def _brought(draft: Draft) -> list[Referral]:

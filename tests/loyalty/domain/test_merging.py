@@ -419,8 +419,13 @@ def test_an_account_with_open_holds_or_that_was_closed_meanwhile_stays() -> None
 
 
 def test_member_years_that_begin_on_different_days_are_not_added() -> None:
-    _, ada, _ = shop(both(), status(Window("member_year")), tiers())
+    of, ada, bob = shop(both(), status(Window("member_year")), tiers())
+    ada.buys("a1", 80_00, at="2011-01-05")
+    bob.buys("b1", 50_00)
     assert ada.becomes_one_with("bob").reason == "member_years_differ"
+    ada.cancels("a1")  # there is nothing to add any more
+    merged(of)
+    assert bob.account.windows == {"status": {"2010-12-01": 50}}
 
 
 def test_adjustments_that_wait_for_a_second_person_are_dropped_and_say_why() -> None:

@@ -30,9 +30,10 @@ comes is the account's to say, see :mod:`idle`.
 """
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_QUARTER = (
-    15 * MINUTE
-)  # every UTC offset since 1972 is a multiple of it, so a quarter has one local date
+QUARTER = 15 * MINUTE
+"""Every UTC offset since 1972 is a multiple of it: a quarter of an hour has one local date, and
+only its first instant can be a midnight.
+"""
 
 
 @lru_cache(maxsize=64)
@@ -69,12 +70,12 @@ def rfc3339(at: Instant) -> str:
 
 @lru_cache(maxsize=65536)
 def _local_date(quarter: int, tz: ZoneInfo) -> date:
-    return to_datetime(quarter * _QUARTER).astimezone(tz).date()
+    return to_datetime(quarter * QUARTER).astimezone(tz).date()
 
 
 def local_date(at: Instant, tz: ZoneInfo) -> date:
     """The civil date of an instant in a zone."""
-    return _local_date(at // _QUARTER, tz)
+    return _local_date(at // QUARTER, tz)
 
 
 @lru_cache(maxsize=65536)
@@ -82,7 +83,7 @@ def midnight(day: date, tz: ZoneInfo) -> Instant:
     """The first instant of a civil date: 00:00, or the end of the gap where clocks skip it."""
     start = from_datetime(datetime(day.year, day.month, day.day, tzinfo=tz))
     while local_date(start, tz) < day:  # 00:00 does not exist on this day
-        start += _QUARTER
+        start += QUARTER
     return start
 
 

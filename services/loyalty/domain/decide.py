@@ -94,7 +94,7 @@ from services.loyalty.domain.activity import (
     VoucherVoided,
     kind_of,
 )
-from services.loyalty.domain.calendar import DAY, NEVER, Instant, local_date, rfc3339
+from services.loyalty.domain.calendar import DAY, NEVER, QUARTER, Instant, local_date, rfc3339
 from services.loyalty.domain.decision import Decision, Facts
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
@@ -259,6 +259,8 @@ def _tidy(draft: Draft, account: Account) -> None:
     """On the first decision of a new day, moves counters whose period is over, and closed windows,
     to their rows, and forgets segments left long ago.
     """
+    if account.as_of // QUARTER == draft.effective_at // QUARTER:
+        return
     today = draft.today
     was = local_date(account.as_of, draft.tz)
     if today == was:

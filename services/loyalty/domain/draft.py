@@ -110,7 +110,8 @@ class Draft:
         self.occurred_at = occurred_at
         self.effective_at = effective_at
         self.day = local_date(occurred_at, self.tz)
-        self.today = local_date(effective_at, self.tz)
+        at_once = effective_at == occurred_at
+        self.today = self.day if at_once else local_date(effective_at, self.tz)
         self.month = month_text(self.today)
         self.seq = account.seq + 1
         self.status = account.status

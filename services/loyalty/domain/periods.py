@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from services.loyalty.domain.calendar import (
     IDLE,
     NEVER,
+    QUARTER,
     Instant,
     add_months,
     local_date,
@@ -126,11 +127,24 @@ def after_span(at: Instant, span: Span, tz: ZoneInfo) -> Instant:
     """The local midnight at which a span from ``at`` is over: rounded up, so that nothing ends
     early.
     """
-    day = local_date(at, tz)
-    return _rounded(day, midnight(day, tz) == at, span.months, span.days, tz)
+    return _after(at // QUARTER, at % QUARTER == 0, span.months, span.days, tz)
 
 
 @lru_cache(maxsize=65536)
+def _after(quarter: int, on_quarter: bool, months: int, days: int, tz: ZoneInfo) -> Instant:
+    day, on_midnight = _day_of_quarter(quarter, on_quarter, tz)
+    return _rounded(day, on_midnight, months, days, tz)
+
+
+def _day_of_quarter(quarter: int, on_quarter: bool, tz: ZoneInfo) -> tuple[date, bool]:
+    """The civil date of an instant in a quarter of an hour (or on its first instant), and whether
+    the instant is the midnight that begins it. All instants between two quarters are alike.
+    """
+    at = quarter * QUARTER
+    day = local_date(at, tz)
+    return day, on_quarter and midnight(day, tz) == at
+
+
 def _rounded(day: date, on_midnight: bool, months: int, days: int, tz: ZoneInfo) -> Instant:
     end = add_months(day, months) + timedelta(days=days + (0 if on_midnight else 1))
     return midnight(end, tz)
@@ -158,13 +172,16 @@ def idle_at(expiry: Expiry, active_at: Instant, tz: ZoneInfo) -> Instant:
 
 
 def _ends(expiry: Expiry, counted_from: Instant, tz: ZoneInfo) -> Instant:
-    day = local_date(counted_from, tz)
-    on_midnight = midnight(day, tz) == counted_from
-    return _expiry(day, on_midnight, expiry.after.months, expiry.after.days, expiry.at, tz)
+    after = expiry.after
+    on_quarter = counted_from % QUARTER == 0
+    return _end_of(counted_from // QUARTER, on_quarter, after.months, after.days, expiry.at, tz)
 
 
 @lru_cache(maxsize=65536)
-def _expiry(day: date, on_midnight: bool, months: int, days: int, at: str, tz: ZoneInfo) -> Instant:
+def _end_of(
+    quarter: int, on_quarter: bool, months: int, days: int, at: str, tz: ZoneInfo
+) -> Instant:
+    day, on_midnight = _day_of_quarter(quarter, on_quarter, tz)
     if at == "exact":
         return _rounded(day, on_midnight, months, days, tz)
     last = add_months(day, months) + timedelta(days=days)

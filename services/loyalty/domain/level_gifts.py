@@ -9,7 +9,7 @@ again is given what went back, and nothing twice.
 from __future__ import annotations
 
 from services.loyalty.domain import refunds, vouchers
-from services.loyalty.domain.account import Account, LevelGift, with_affairs
+from services.loyalty.domain.account import Account, Affairs, LevelGift, with_affairs
 from services.loyalty.domain.accrual import accrue_whole, announce_accrual
 from services.loyalty.domain.activity import (
     Amended,
@@ -101,40 +101,52 @@ def _withheld(draft: Draft, tiers: Tiers, how: str) -> NotFired:
 
 def _give_of(draft: Draft, level: Level, until: Instant) -> None:
     """Gives what a level gives and did not give in this tier period, or what went back since."""
-    before = _given(draft, level.name)
-    there = {posting.currency for posting in before.postings}
+    points, missing = would_give(draft.program, draft.affairs, level, draft.effective_at)
     postings = [
-        accrue_whole(draft, currency, points, cause=level.name)
-        for currency, points in level.points.items()
-        if currency not in there
+        accrue_whole(draft, currency, number, cause=level.name)
+        for currency, number in points.items()
     ]
     announce_accrual(draft, "tier", postings)
-    had = {one.reward for one in before.rewards}
-    missing = [reward for reward in level.rewards if reward not in had]
     rewards = vouchers.give(draft, missing, how="tier", by=level.name)
     draft.trace.setdefault("level_gifts", []).append(
         {
             "level": level.name,
-            "points": {posting.currency: posting.points for posting in postings},
+            "points": points,
             "rewards": [one.reward for one in rewards],
         }
     )
+    before = _given(draft.program, draft.affairs, level, draft.effective_at)
     after = LevelGift(
         level.name,
         max(until, before.until),
         [*before.postings, *postings],
         [*before.rewards, *rewards],
     )
-    others = [gift for gift in draft.affairs.level_gifts if gift.level != level.name]
+    others = [gift for gift in draft.affairs.level_gifts if gift is not before]
     _keep(draft, [*others, after])
 
 
-def _given(draft: Draft, level: str) -> LevelGift:
+def would_give(
+    program: Program, affairs: Affairs, level: Level, at: Instant
+) -> tuple[dict[str, int], list[str]]:
+    """Points by currency, and rewards, that rising to a level would give a member: not what it gave
+    in a tier period that is not over, unless that went back.
+    """
+    before = _given(program, affairs, level, at)
+    there = {posting.currency for posting in before.postings}
+    had = {program.reward_name_now(one.reward) for one in before.rewards}
+    points = {
+        currency: number for currency, number in level.points.items() if currency not in there
+    }
+    return points, [reward for reward in level.rewards if reward not in had]
+
+
+def _given(program: Program, affairs: Affairs, level: Level, at: Instant) -> LevelGift:
     """What a level gave in the tier period that is not over."""
-    for gift in draft.affairs.level_gifts:
-        if level_now(draft.program, gift.level) == level and gift.until > draft.effective_at:
+    for gift in affairs.level_gifts:
+        if level_now(program, gift.level) == level.name and gift.until > at:
             return gift
-    return LevelGift(level, 0)
+    return LevelGift(level.name, 0)
 
 
 def _take_back(draft: Draft) -> None:
@@ -159,13 +171,17 @@ def _without(draft: Draft, gift: LevelGift) -> LevelGift:
     """What is left of a gift once all of it went back that could."""
     order = next(iter(draft.receipts), "")
     points: dict[str, int] = {}
+    short: dict[str, int] = {}
     for posting in gift.postings:
-        refunds.take_back(draft, posting, order=order, reason="tier_undone")
+        missing = refunds.take_back(draft, posting, order=order, reason="tier_undone")
         points[posting.currency] = points.get(posting.currency, 0) + posting.points
+        if missing:
+            short[posting.currency] = short.get(posting.currency, 0) + missing
     if points:
         draft.announce(
             "loyalty.points.clawed-back.v1",
-            {"order": order, "reason": "tier_undone", "points": points},
+            {"order": order, "reason": "tier_undone", "points": points}
+            | ({"short": short} if short else {}),
         )
     withdrawn, kept = vouchers.take_back(draft, gift.rewards, "tier_undone")
     told = {

@@ -39,6 +39,8 @@ TIER: Example = {
             {"currency": "status", "needs": 5000, "missing": 3270, "money": None},
             {"currency": "orders", "needs": 4, "missing": 0, "money": None},
         ],
+        "points": {"points": 500},
+        "rewards": ["gold-hamper"],
     },
     "keep": {
         "threshold": 1000,

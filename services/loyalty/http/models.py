@@ -113,6 +113,10 @@ class NextLevel(Shown):
     missing: int = Field(description="Qualifying points still missing.", ge=0)
     how: How = Field(description="Whether all conditions are needed, or any one of them.")
     conditions: list[LevelCondition] = Field(description="What it needs, currency by currency.")
+    points: dict[str, int] = Field(description="Points that rising to it gives, by currency.")
+    rewards: list[str] = Field(
+        description="Rewards that rising to it gives, by their ids, as far as there are any left."
+    )
 
 
 class Keep(Shown):

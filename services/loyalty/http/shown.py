@@ -12,6 +12,7 @@ from services.loyalty.application.queries import Seen, why_not
 from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.ledger import LedgerEntry
+from services.loyalty.domain.level_gifts import would_give
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.periods import window_key
@@ -106,7 +107,7 @@ def tier(program: Program, account: Account, at: Instant, say: Speech) -> models
             window=_window(program, tiers, account, at),
             points=held.counted[tiers.currency],
         ),
-        next=_next(program, tiers, held, say),
+        next=_next(program, tiers, account, held, at, say),
         keep=_keep(program, tiers, held),
         benefits=[
             models.Benefit(
@@ -128,9 +129,14 @@ def _window(program: Program, tiers: Tiers, account: Account, at: Instant) -> st
     return window_key(terms, today, account.enrolled_at, program.zone)
 
 
-def _next(program: Program, tiers: Tiers, held: Progress, say: Speech) -> models.NextLevel | None:
+def _next(
+    program: Program, tiers: Tiers, account: Account, held: Progress, at: Instant, say: Speech
+) -> models.NextLevel | None:
     if held.next is None:
         return None
+    points, rewards = would_give(program, account.affairs, held.next, at)
+    if "reached" not in tiers.give_when:
+        points, rewards = {}, []
     return models.NextLevel(
         level=held.next.name,
         name=say.name("levels", held.next.name),
@@ -138,6 +144,8 @@ def _next(program: Program, tiers: Tiers, held: Progress, say: Speech) -> models
         missing=held.lifts.get(tiers.currency, 0),
         how=models.HOW.validate_python(held.next.how),
         conditions=_conditions(program, held.next, held.lifts),
+        points=points,
+        rewards=rewards,
     )
 
 

@@ -14,6 +14,7 @@ from services.loyalty.domain.activity import Amended, Blocked, Cancelled, TierGi
 from services.loyalty.domain.calendar import from_datetime
 from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.document import parse_program
+from services.loyalty.domain.level_gifts import would_give
 from services.loyalty.domain.mistakes import ProgramMistakes
 from services.loyalty.domain.program import Pending, Program, Reward, Span, Tiers, VoucherTerms
 from tests.loyalty.domain.shop import (
@@ -193,6 +194,7 @@ def test_points_that_were_spent_go_back_by_the_policy_of_their_currency() -> Non
     ada.redeems("tea")
     ada.cancels("o1", "2011-01-07")
     assert (ada.available, ada.arrears) == (0, 1050)
+    assert sum(told["points"]["points"] for told in ada.heard("points.clawed-back")) == 1100
 
 
 def test_only_the_level_that_is_lost_gives_back() -> None:
@@ -217,6 +219,23 @@ def test_buying_returning_and_buying_again_gives_anew_only_what_went_back() -> N
     ada.cancels("o2", "2011-01-09")
     assert vouchers(ada)[-1] == ("hamper", "voided")
     ada.shop.proves()
+
+
+def test_what_the_next_level_would_give_is_known_beforehand() -> None:
+    ada = joined()
+    plan = ada.shop.programs.at(ada.account.as_of)
+    assert plan.tiers is not None
+    silver = plan.tiers.levels[1]
+
+    def next_gives() -> tuple[dict[str, int], list[str]]:
+        return would_give(plan, ada.account.affairs, silver, ada.shop.clock.at)
+
+    assert next_gives() == ({"points": 100}, ["five-off"])
+    ada.buys("o1", 1000_00, at="2011-01-05")
+    assert next_gives() == ({}, [])
+    ada.uses(ada.vouchers()[0].id)
+    ada.cancels("o1")
+    assert next_gives() == ({"points": 100}, [])
 
 
 def test_once_the_period_is_over_nothing_goes_back() -> None:

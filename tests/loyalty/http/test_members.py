@@ -51,6 +51,8 @@ async def test_a_member_at_a_glance(
                 "conditions": [
                     {"currency": "status", "needs": 1000, "missing": 880, "money": None}
                 ],
+                "points": {},
+                "rewards": [],
             },
             # the review of April counts from February on
             "keep": {

@@ -345,25 +345,40 @@ class Draft:
 
     def repay(self, currency: str, points: int, key: str, *, cause: str) -> int:
         """Pays what is owed from points that have just become available in a lot; answers how many
-        that took.
+        that took. What is owed in the lot's own currency comes first, and then what is owed under
+        the name of one that it follows, or that follows it.
         """
-        repaid = min(self.arrears.get(currency, 0), points)
-        if repaid:
-            self.post(
-                "repayment", currency, repaid, ("available", "arrears"), lot_from=key, cause=cause
-            )
-            self.owe(currency, -repaid)
-        return repaid
+        if not self.arrears:
+            return 0
+        now, left = self.program.currency_now, points
+        others = sorted(name for name in self.arrears if name != currency)
+        for owed in (currency, *others):
+            part = min(self.arrears.get(owed, 0), left)
+            if part and now(owed) == now(currency):
+                self._pay(owed, currency, part, key, cause)
+                left -= part
+        return points - left
+
+    def _pay(self, owed: str, currency: str, points: int, key: str, cause: str) -> None:
+        """Pays so much with points of a lot. A debt under another name is taken over by the lot's
+        currency, point for point: so the books of both balance.
+        """
+        paid = ("available", "arrears")
+        self.post("repayment", currency, points, paid, lot_from=key, cause=cause)
+        if owed != currency:
+            self.post("arrears", currency, points, ("arrears", "issuance"), cause=cause)
+            self.post("repayment", owed, points, ("issuance", "arrears"), cause=cause)
+        self.owe(owed, -points)
 
     def repay_from_lots(self, currency: str, *, cause: str) -> None:
-        """Pays what is owed from what can be spent, soonest to expire first."""
-        index = 0
+        """Pays what is owed from what can be spent in its place, soonest to expire first."""
+        index, now = 0, self.program.currency_now
         while currency in self.arrears and index < len(self.lots):
             lot = self.lots[index]
-            if lot.activates_at or lot.currency != currency:
+            if lot.activates_at or now(lot.currency) != now(currency):
                 index += 1
                 continue
-            self.take(index, self.repay(currency, lot.points, lot.key, cause=cause))
+            self.take(index, self.repay(lot.currency, lot.points, lot.key, cause=cause))
 
     def owe(self, currency: str, points: int) -> None:
         """Changes what is owed in a currency."""

@@ -52,7 +52,7 @@ TRANSFERS: dict[str, frozenset[tuple[str, str]]] = {
         }
     ),
     "arrears": frozenset({("arrears", "issuance")}),
-    "repayment": frozenset({("available", "arrears")}),
+    "repayment": frozenset({("available", "arrears"), ("issuance", "arrears")}),
     "write_off": frozenset({("writeoff", "issuance")}),
     "redemption_reversal": frozenset({("redeemed", "available")}),
     "adjustment": frozenset({("issuance", "available"), ("available", "issuance")}),

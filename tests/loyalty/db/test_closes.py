@@ -24,6 +24,7 @@ from services.loyalty.db.session import PgSession
 from services.loyalty.db.verify import Verdict, verify
 from services.loyalty.domain.activity import (
     AnyBody,
+    Cancelled,
     Engaged,
     Enrolled,
     Line,
@@ -565,6 +566,54 @@ async def test_a_month_closed_before_they_were_posted_stays_as_it_was(
     assert encode_report(await life.reports("2011-01")) == encode_report(january)
     verdict = await verify(session.connection)
     await closes.verify(session.connection, verdict)
+    assert verdict.sound, verdict.first
+
+
+OLD = """
+program: coins
+holds_from: "2011-01-01T00:00"
+timezone: Europe/London
+currencies: {coins: {worth: 0.01 GBP}}
+earn: {base: {event: purchase, give: {coins: 1 per 1.00 GBP}}}
+rewards: {eighty: {cost: 80 coins}}
+"""
+NEW = (
+    OLD.replace("2011-01-01", "2011-02-01")
+    .replace("coins", "points")
+    .replace("program: points", "program: coins\nsuccessors: {currencies: {coins: points}}")
+)
+
+
+async def test_a_debt_paid_under_another_name_foots_in_both(
+    session: PgSession, connection: asyncpg.Connection
+) -> None:
+    life = Life(session)
+    await life.opens(OLD, day("2011-01-01"))
+    await connection.execute(
+        "INSERT INTO program_version (version, holds_from, published_at, document, digest,"
+        " published_by) VALUES (2, $1, $1, $2, 'd', 'ann')",
+        to_datetime(day("2011-02-01")),
+        NEW,
+    )
+    life.clock.at = day("2011-01-12")
+    await life.does("m00", Enrolled())
+    await life.does("m00", Purchased("o1", "GBP", [Line(1, "A", 1, 100_00)]))
+    await life.does("m00", RedemptionRequested("r1", "eighty"))
+    await life.does("m00", Cancelled("o1"))
+    life.clock.at = day("2011-02-10")
+    january = await life.closes("2011-01")
+    await life.does("m00", Purchased("o2", "GBP", [Line(1, "A", 1, 90_00)]))
+    life.clock.at = day("2011-03-01")
+    february = await life.closes("2011-02")
+    for report in (january, february):
+        check(report)
+    owed = {books.currency: books.liability.arrears for books in january.currencies}
+    assert owed == {"coins": 80}
+    after = {each.currency: each.liability for each in february.currencies}
+    assert (after["coins"].arrears, after["points"].arrears) == (0, 0)
+    assert after["points"].available == 10
+    assert encode_report(await life.reports("2011-01")) == encode_report(january)
+    verdict = await verify(connection)
     assert verdict.sound, verdict.first
 
 

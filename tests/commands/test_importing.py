@@ -212,6 +212,9 @@ def test_files_that_are_none_of_an_imports_are_a_mistake(shop: Shop, folder: Pat
     told = shop.types("import", str(folder)).stdout
     assert told == "balances.csv line 1: an import has no such file\n"
     (folder / "balances.csv").unlink()
+    (folder / "lots.csv").mkdir()
+    assert shop.types("import", str(folder)).stdout == "lots.csv line 1: Is a directory\n"
+    (folder / "lots.csv").rmdir()
     (folder / "members.csv").unlink()
     assert shop.types("import", str(folder)).stdout == "members.csv line 1: there is no such file\n"
     assert shop.types("import", str(folder / "none")).returncode == 1

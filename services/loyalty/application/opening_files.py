@@ -30,17 +30,18 @@ class OpeningFiles:
         self._order: dict[str, int] = {}
 
     def unfit(self) -> Iterator[BadRow]:
-        """What is wrong with the files as such, and learns the order of members; read on only where
-        there is nothing.
-        """
+        """What is wrong with the files as such; they can be read on only where there is nothing."""
         for file in FILES:
             path = self._folder / f"{file}.csv"
             if not path.exists():
                 if file == MEMBERS:
                     yield BadRow(1, "there is no such file", path.name)
                 continue
-            with _opened(path) as text:
-                yield from _File(file, text, self._program).unfit()
+            try:
+                with _opened(path) as text:
+                    yield from _File(file, text, self._program).unfit()
+            except OSError as error:
+                yield BadRow(1, str(error.strerror), path.name)
         others = {f"{file}.csv" for file in FILES}
         for path in sorted(self._folder.glob("*.csv")):
             if path.name not in others:

@@ -121,5 +121,9 @@ def test_the_files_are_for_their_owner_alone_and_overwrite_nothing(
     assert {oct(os.stat(path).st_mode & 0o777) for path in made} == {"0o600"}
     refused = shop.types("export", str(tmp_path / "after"))
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    shop.erases("12346")
+    told = json.loads(shop.types("export", str(tmp_path / "later"), "--json").stdout)
+    assert told["left_out"] == {"accounts that are erased": 1}
+    assert told["members"] == 2
     [ann] = [row for row in _told(tmp_path / "after")["members"] if row["member_id"] == "17850"]
     assert (ann["tier"], ann["tier_basis"], ann["born_on"]) == ("silver", "2010-12", "1980-02-29")

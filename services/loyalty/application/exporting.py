@@ -136,6 +136,7 @@ class _Writing:
             ("cards of stamps", account.cards),
             ("badges", account.badges),
             ("adjustments that wait for approval", account.affairs.approvals),
+            ("memberships of a pool", _pool_of(account)),
         ):
             self._export.left_out[what] += len(found)
         return self._rows
@@ -367,6 +368,11 @@ def windows_named(account: Account, receipts: Iterable[Receipt]) -> Iterator[str
         for posting in receipt.postings:
             if posting.window and posting.window not in account.windows.get(posting.currency, {}):
                 yield f"window:{posting.currency}/{posting.window}"
+
+
+def _pool_of(account: Account) -> list[str]:
+    household = account.affairs.household
+    return [household.pool] if household is not None and household.pool else []
 
 
 def _end(at: Instant) -> str:

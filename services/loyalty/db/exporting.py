@@ -57,7 +57,11 @@ async def leavers(
         accounts = {member: batch.account(member) for member in members}
         for account in accounts.values():
             if account.seq and account.status not in EXPORTED:
-                left_out[f"members whose account is {account.status}"] += 1
+                what = "pools" if account.status == "pool" else account.status
+                left_out[f"accounts that are {what}"] += 1
+                left_out[f"points of accounts that are {what}"] += sum(
+                    lot.points for lot in account.lots
+                )
         chosen = [member for member in members if accounts[member].status in EXPORTED]
         receipts = await _receipts(session.connection, {m: accounts[m] for m in chosen})
         for write in batch.writes():

@@ -183,17 +183,11 @@ def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> byte
     """Adds the journal row and its entries; answers the new head of the chain."""
     decision = decided.decision
     activity, entries = decision.activity, decision.entries
-    row = JournalRow(
-        member,
-        decision.account.seq,
-        kind_of(activity.body),
-        decision.outcome,
-        decision.reason,
-        decision.version,
-        ENGINE,
-        activity.occurred_at,
-        activity.recorded_at,
-        decision.effective_at,
+    seq, kind = decision.account.seq, kind_of(activity.body)
+    occurred_at, recorded_at = activity.occurred_at, activity.recorded_at
+    effective_at = decision.effective_at
+    first = (member, seq, kind, decision.outcome, decision.reason, decision.version, ENGINE)
+    last = (
         activity.source,
         activity.id,
         decided.event_digest,
@@ -202,11 +196,13 @@ def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> byte
         "{}" if decision.facts is NO_FACTS else _encode(decision.facts).decode(),
         _encode(decision.trace).decode(),
     )
+    # What a named tuple's own constructor costs shows here, where it is called for every row.
+    row = tuple.__new__(JournalRow, (*first, occurred_at, recorded_at, effective_at, *last))
     head = link(previous, row, entries)
-    times = (_moment(row[7]), _moment(row[8]), _moment(row[9]))
-    rows.journal.append((*row[:7], *times, *row[10:], head))
+    times = (_moment(occurred_at), _moment(recorded_at), _moment(effective_at))
+    rows.journal.append((*first, *times, *last, head))
     for n, entry in enumerate(entries):
-        rows.ledger.append((member, row[1], n, *entry))
+        rows.ledger.append((member, seq, n, *entry))
     return head
 
 

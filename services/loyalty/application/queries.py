@@ -81,7 +81,9 @@ def why_not(seen: Seen, reward: Reward) -> Sequence[Mapping[str, Any]]:
     """
     if seen.stuck:
         return [{"code": "account_stuck"}]
-    activity = Activity(RedemptionRequested("", reward.id), seen.as_of, seen.as_of)
+    pool = seen.account.affairs.pool
+    asked = RedemptionRequested("", reward.id, by=pool.owner if pool is not None else "")
+    activity = Activity(asked, seen.as_of, seen.as_of)
     facts = Facts(allowances=dict(seen.left), codes=[_NO_CODE])
     decision = decide(seen.program, seen.account, activity, facts)
     if decision.outcome == "accepted":

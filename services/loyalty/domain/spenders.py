@@ -29,8 +29,10 @@ def check(draft: Draft, by: str) -> None:
 
 
 def may(program: Program, pool: Pool, member: str) -> bool:
-    """Whether a member of a pool may spend its points."""
-    how = program.pools.may_spend if program.pools is not None else "anyone"
+    """Whether a member of a pool may spend its points. Where the programme has no pools any more,
+    the owner may, and whom the owner had named.
+    """
+    how = program.pools.may_spend if program.pools is not None else "named"
     return how == "anyone" or member == pool.owner or (how == "named" and member in pool.spenders)
 
 

@@ -36,6 +36,7 @@ TAGS = [
     {"name": "members", "description": "What a member has, and why."},
     {"name": "vouchers", "description": "Codes that the shop honours once, gifts and benefits."},
     {"name": "spending", "description": "Requests that move a member's points."},
+    {"name": "pools", "description": "Households that share what their members earn."},
     {
         "name": "activities",
         "description": "What happened, as CloudEvents 1.0: the same as on Kafka.",

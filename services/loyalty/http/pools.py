@@ -10,7 +10,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
-from fastapi import APIRouter, Path, Response, Security
+from fastapi import APIRouter, Response, Security
 from pydantic import ConfigDict, Field
 
 from services.loyalty.application.online import OnlineSession
@@ -28,7 +28,7 @@ from services.loyalty.domain.member_id import BadMemberId, check_member_id
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.status import DECIDE, verdict
 from services.loyalty.http import examples, holds, models, openapi, shown, spending
-from services.loyalty.http.members import MemberId, seen
+from services.loyalty.http.members import MemberId, id_of, seen
 from services.loyalty.http.models import Moment, Settled, Shown
 from services.loyalty.http.parts import PartsHere
 from services.loyalty.http.problems import Problem
@@ -46,15 +46,7 @@ from services.loyalty.http.spending import (
 
 router = APIRouter(prefix="/v1", tags=["pools"])
 
-PoolId: TypeAlias = Annotated[
-    str,
-    Path(
-        description="The pool's opaque id.",
-        max_length=128,
-        pattern=r"^[^\x00-\x1f]+$",
-        examples=["pool-7"],
-    ),
-]
+PoolId: TypeAlias = Annotated[str, id_of("pool", "pool-7")]
 Id: TypeAlias = Annotated[str, Field(min_length=1, max_length=128)]
 SpentBy: TypeAlias = Annotated[
     str, Field(description="Which member of the pool spends.", min_length=1, max_length=128)

@@ -24,6 +24,7 @@ from services.loyalty.domain.program import Holds, Pending, Pools, Reward, Span
 from tests.loyalty.domain.shop import (
     Member,
     Shop,
+    at,
     base,
     both,
     end_of_month,
@@ -249,6 +250,26 @@ def test_the_owner_names_who_else_may_spend() -> None:
     assert pool.redeems("ten", by="bob").reason == "not_in_pool"
     assert pool.account.affairs.pool is not None
     assert pool.account.affairs.pool.spenders == []
+
+
+def test_a_version_without_pools_leaves_what_is_in_them_to_the_owner() -> None:
+    first = programme(base(), rewards=REWARDS, pools=Pools())
+    later = programme(base(), version=2, holds_from=at("2011-01-01 00:00"), rewards=REWARDS)
+    shop = Shop(first, later)
+    ada, bob, pool = household(shop, "ada", "bob")
+    bob.buys("o1", 30_00)
+    shop.delivers_derived()
+    bob.buys("o2", 20_00, at="2011-01-05")
+    shop.delivers_derived()
+    assert (bob.available, pool.available) == (20, 30)
+    assert pool.redeems("ten", by="bob").reason == "may_not_spend"
+    assert pool.redeems("ten", by="ada").status == "accepted"
+    bob.cancels("o1")
+    shop.delivers_derived()
+    assert (bob.available, bob.arrears, pool.available) == (10, 0, 0)
+    assert shop.enrols("eve", "2011-01-06").joins("x", founds=True).reason == "pools_not_offered"
+    assert ada.leaves_the_pool().status == "accepted"
+    shop.proves()
 
 
 # What comes back ------------------------------------------------------------------------------

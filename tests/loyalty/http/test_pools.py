@@ -163,6 +163,10 @@ async def test_a_pool_at_a_glance(household: Household) -> None:
     ]
     assert (await household.client.get("/v1/members/2/pool")).json()["state"] == "in"
     assert (await household.client.get("/v1/members/smiths")).json()["status"] == "pool"
+    catalogue = (await household.client.get("/v1/members/smiths/rewards")).json()["catalogue"]
+    why = {each["reward"]: [reason["code"] for reason in each["reasons"]] for each in catalogue}
+    assert why["mug"] == ["insufficient_points"]
+    assert "tier_too_low" in why["golden-pen"]
     for nobody in ("others", "1"):
         missing = await household.client.get(f"/v1/pools/{nobody}")
         assert (missing.status_code, missing.json()["code"]) == (404, "unknown_pool")

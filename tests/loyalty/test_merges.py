@@ -35,8 +35,8 @@ lives = st.lists(told, min_size=2, max_size=14)
 
 def shop_of(program: Program) -> Shop:
     shop = Shop(program)
-    for member in MEMBERS:
-        shop.enrols(member, "2010-12-02")
+    for place, member in enumerate(MEMBERS):  # whose years begin on different days
+        shop.enrols(member, f"2010-12-0{1 + place}")
     shop.clock.at = START + 2 * DAY
     return shop
 

@@ -21,6 +21,7 @@ from services.loyalty.domain import (
     benefits,
     counters,
     level_gifts,
+    own_years,
     pooling,
     referrals,
     refunds,
@@ -491,8 +492,8 @@ class Batch:
         made = desk.receipts.get(order)
         if made is not None or not self._reads.receipts:
             return made
-        absorbed = desk.account.affairs.absorbed
-        return receipt_of(self._reads, desk.loaded.member, order, absorbed)
+        affairs = desk.account.affairs
+        return receipt_of(self._reads, desk.loaded.member, order, affairs.absorbed, affairs.years)
 
     def _lots(self, member: str, account: Account, keys: list[str]) -> dict[str, LotTotals]:
         """Totals of lots that have left the working state, or that live on under
@@ -674,7 +675,11 @@ def order_of(body: AnyBody) -> str:
 
 
 def receipt_of(
-    reads: Reads, member: str, order: str, absorbed: Sequence[str] | None = None
+    reads: Reads,
+    member: str,
+    order: str,
+    absorbed: Sequence[str] | None = None,
+    years: Mapping[str, str] | None = None,
 ) -> Receipt | None:
     """The receipt of an order, by whichever of the member's ids it was bought: the account's own
     first, which goes on from what another one left.
@@ -689,7 +694,9 @@ def receipt_of(
                 structs.replace(gift, rewards=[one.at(other) for one in gift.rewards])
                 for gift in theirs.given
             ]
-            return structs.replace(theirs, of=theirs.of or other, given=given)
+            postings = own_years.renamed(theirs.postings, years) if years else theirs.postings
+            of = theirs.of or other
+            return structs.replace(theirs, of=of, given=given, postings=postings)
     return None
 
 
@@ -711,6 +718,7 @@ def history_keys(
     keys: list[str] = []
     if isinstance(body, MergeReceived):
         keys += _taken_in(account, body)
+        keys += own_years.candidates(program, account, body, local_date(occurred_at, program.zone))
     if receipt is not None and not isinstance(body, Purchased):
         used = [*stamps.counters_of(account), *rule_rewards.counters_of(receipt)]
         keys += [key for key in used if key not in account.counters]

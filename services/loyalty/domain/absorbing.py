@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import structs
 
-from services.loyalty.domain import idle, level_gifts, lots, referrals, stamps, tiers
+from services.loyalty.domain import idle, level_gifts, lots, own_years, referrals, stamps, tiers
 from services.loyalty.domain.account import (
     Account,
     Lot,
@@ -63,6 +63,7 @@ def send_back(draft: Draft, body: MergeOffered, reason: str) -> None:
 
 def absorb(draft: Draft, body: MergeReceived) -> None:
     """Takes in one part of what another account had."""
+    body = own_years.joined(draft, body)
     state = body.state
     twice = list(_twice(draft, body))
     known = draft.affairs.absorbed

@@ -350,6 +350,8 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         absorbed: members whose accounts this one took over, and those that theirs had, newest
             first.
         brought: referrals of absorbed members that are not settled yet, beside the account's own.
+        years: by the years of absorbed members, which began with their enrolment, the own one in
+            which each counts.
         household: the pool that the member shares points with, or did.
         pool: of an account that is a pool, also once it is closed.
     """
@@ -362,6 +364,7 @@ class Affairs(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     merge: Merge | None = None
     absorbed: list[str] = []
     brought: list[Referral] = []
+    years: dict[str, str] = {}
     household: Household | None = None
     pool: Pool | None = None
 

@@ -84,20 +84,7 @@ def _hindrance(draft: Draft, ids: Collection[str]) -> Refused | None:
         return "shared_points"
     if any(each.order and not each.settled and each.referrer in ids for each in _brought(draft)):
         return "referral_between"
-    return "member_years_differ" if any(_counted_by_own_year(draft)) else None
-
-
-def _counted_by_own_year(draft: Draft) -> Iterator[bool]:
-    """Whether anything counts in years that began with this member's enrolment, and so on another
-    day than the other's.
-    """
-    for name, currency in draft.program.currencies.items():
-        if currency.window is not None and currency.window.kind == "member_year":
-            yield any(draft.windows.get(name, {}).values())
-            yield any(lot.currency == name for lot in draft.lots)
-            lot = f"{WINDOW_PREFIX}{name}/"
-            history = draft.facts.history.items()
-            yield any(key.startswith(lot) and counted[1] for key, counted in history)
+    return None
 
 
 def _brought(draft: Draft) -> list[Referral]:
@@ -143,6 +130,7 @@ def _leave(draft: Draft, merge: Merge, body: MergeAnswered) -> None:
             returnable=draft.affairs.returnable,
             absorbed=draft.affairs.absorbed,
             brought=draft.affairs.brought,
+            years=draft.affairs.years,
             level_gifts=[
                 structs.replace(gift, rewards=[one.at(merge.member) for one in gift.rewards])
                 for gift in draft.affairs.level_gifts

@@ -156,7 +156,6 @@ Refused: TypeAlias = Literal[
     "not_merging",
     "holds_open",
     "referral_between",
-    "member_years_differ",
     "shared_points",
     # pools
     "pools_not_offered",

@@ -61,7 +61,6 @@ class Merge(Shown):
         "merge_pending",
         "holds_open",
         "referral_between",
-        "member_years_differ",
         "shared_points",
         *COMMON,
         example=examples.MERGE,

@@ -169,11 +169,6 @@ KINDS: dict[str, Kind] = {
     "referral_between": Kind(
         409, "One brought the other", "Wait until the return window of the referral has ended."
     ),
-    "member_years_differ": Kind(
-        409,
-        "Years that begin on different days cannot be added",
-        "The programme counts by the member's own year: adjust and close one account by hand.",
-    ),
     "shared_points": Kind(
         409,
         "The member has shared points with a pool",

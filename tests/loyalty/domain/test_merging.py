@@ -418,14 +418,39 @@ def test_an_account_with_open_holds_or_that_was_closed_meanwhile_stays() -> None
     declined(of, ada, "account_closed")
 
 
-def test_member_years_that_begin_on_different_days_are_not_added() -> None:
-    of, ada, bob = shop(both(), status(Window("member_year")), tiers())
-    ada.buys("a1", 80_00, at="2011-01-05")
-    bob.buys("b1", 50_00)
-    assert ada.becomes_one_with("bob").reason == "member_years_differ"
-    ada.cancels("a1")  # there is nothing to add any more
-    merged(of)
-    assert bob.account.windows == {"status": {"2010-12-01": 50}}
+def test_a_members_year_counts_in_the_survivors_year_in_which_it_ends() -> None:
+    of = Shop(programme(both(), status(Window("member_year")), tiers(kept_until="end_of_window")))
+    ada, bob = of.enrols("ada", "2010-12-02"), of.enrols("bob", "2011-03-10")
+    ada.buys("a1", 600_00, at="2011-04-05")
+    bob.buys("b1", 700_00, at="2011-04-06")
+    merged(of, "2011-05-01")
+    assert bob.account.windows == {"status": {"2011-03-10": 1300}}
+    assert bob.tier == "silver"
+    ada.returns("a1", money={1: 400_00})
+    of.delivers_derived()
+    assert bob.account.windows == {"status": {"2011-03-10": 900}}
+    assert bob.tier == "basic"
+    assert bob.receipt("a1").postings[1].window == "2011-03-10"
+    ada.cancels("a1")
+    of.delivers_derived()
+    assert bob.account.windows == {"status": {"2011-03-10": 700}}
+    rests(of)
+
+
+def test_a_past_year_of_a_member_is_found_through_a_chain_of_merges() -> None:
+    of = Shop(programme(both(), status(Window("member_year")), tiers(kept_until="end_of_window")))
+    ada, eve = of.enrols("ada", "2010-12-02"), of.enrols("eve", "2011-06-20")
+    of.enrols("bob", "2011-03-10")
+    ada.buys("a1", 600_00, at="2011-04-05")
+    of.waits_until("2012-02-01")
+    ada.buys("a2", 100_00)
+    merged(of, "2012-02-02")
+    merged(of, "2012-02-03", "bob", "eve")
+    assert of.auditor.books["eve"].lots["available", "status/2011-06-20"] == 700
+    ada.cancels("a1")
+    of.delivers_derived()
+    assert eve.account.windows["status"]["2011-06-20"] == 100
+    rests(of)
 
 
 def test_adjustments_that_wait_for_a_second_person_are_dropped_and_say_why() -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 
 from services.bench.measure import BenchFailed
+from services.loyalty.db.drafting import run_draft
+from services.loyalty.db.replay import replay
 from services.loyalty.domain.calendar import DAY, Instant, to_datetime
 
 _BUDGET = {"event": "purchase", "give": {"points": "5"}, "budget": "1000000000000 points"}
@@ -33,7 +32,6 @@ class Again:
 
     document: str
     begins_at: Instant
-    environment: Mapping[str, str]
 
     @property
     def budgeted(self) -> tuple[str, str]:
@@ -45,32 +43,38 @@ class Again:
         return with_rule(self.document, _BUDGET, since), with_rule(self.document, free, since)
 
     async def replayed(self, url: str, processes: int) -> float:
-        """Activities per second of `loyalty replay`, from its beginning to its end.
+        """Activities per second of `loyalty replay`, from when all its processes are at work.
 
         Raises:
-            BenchFailed: the books are not what their journal makes, or it ended otherwise.
+            BenchFailed: the books are not what their journal makes.
         """
-        return await self._run(url, "replay", "--processes", f"{processes}")
+        watch = _Watch()
+        done = await replay(url, processes=processes, progress=watch)
+        if not done.identical:
+            raise BenchFailed(f"the journal makes other books: {done.first}")
+        return watch.per_second
 
     async def drafted(self, url: str, processes: int) -> float:
-        """Activities per second of `loyalty program diff` with a draft that gives more, each
-        decided twice.
+        """The same of `loyalty program diff` with a draft that gives more: each activity is decided
+        twice.
         """
-        with TemporaryDirectory() as directory:
-            draft = Path(directory, "draft.json")
-            await asyncio.to_thread(draft.write_text, self.budgeted[1], "utf-8")
-            since = f"{to_datetime(self.begins_at):%Y-%m-%d}"
-            what = ("program", "diff", str(draft), "--since", since, "--processes", f"{processes}")
-            return await self._run(url, *what)
+        watch = _Watch()
+        draft = self.budgeted[1]
+        await run_draft(url, draft, self.begins_at, processes=processes, progress=watch)
+        return watch.per_second
 
-    async def _run(self, url: str, *what: str) -> float:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.cli", *what, "--json"),
-            env={**self.environment, "LOYALTY_DATABASE_URL": url},
-            stdout=asyncio.subprocess.PIPE,
-        )
-        told, _ = await process.communicate()
-        if process.returncode:
-            raise BenchFailed(f"loyalty {what[0]} ended with {process.returncode}; see above")
-        found = json.loads(told.splitlines()[-1])
-        return float(found["activities"] / found["seconds"])
+
+class _Watch:
+    """Notes how far it is, and when."""
+
+    def __init__(self) -> None:
+        self._told: list[tuple[float, int]] = []
+
+    def __call__(self, done: int, total: int) -> None:
+        self._told.append((time.perf_counter(), done))
+
+    @property
+    def per_second(self) -> float:
+        """Activities per second between the first time that anything was done and the last."""
+        (since, first), (until, last) = self._told[0], self._told[-1]
+        return (last - first) / (until - since)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import NamedTuple
 
 import asyncpg
@@ -17,6 +18,7 @@ from services.loyalty.db.folding import (
     Progress,
     Span,
     chunks,
+    compiled,
     in_processes,
     seeing,
     spans_of,
@@ -83,14 +85,15 @@ async def run_draft(
     return Verdicts(parse_program(versions[-1][1], versions[-1][0]), draft, whole)
 
 
-async def _versions(connection: asyncpg.Connection) -> list[tuple[int, str]]:
+async def _versions(connection: asyncpg.Connection) -> tuple[tuple[int, str], ...]:
     published = await PgSession(connection).load_programs(0)
     if not published:
         raise NoProgram
-    return [(number, document) for number, _, document in published]
+    return tuple((number, document) for number, _, document in published)
 
 
-def _draft(versions: Sequence[tuple[int, str]], text: str, since: Instant) -> Program:
+@lru_cache(maxsize=4)
+def _draft(versions: tuple[tuple[int, str], ...], text: str, since: Instant) -> Program:
     document = read_document(text)
     number, newest = versions[-1]
     check_successor(read_document(newest), document)
@@ -118,7 +121,7 @@ async def _parts(task: _Task) -> AsyncIterator[Difference]:
     asking = connected(task.url, purpose="draft", limits=NO_HURRY)
     async with reading as reader, asking as second, seeing(reader, task.snapshot):
         versions = await _versions(reader)
-        live = {number: parse_program(document, number) for number, document in versions}
+        live = {number: compiled(document, number) for number, document in versions}
         before = [program for program in live.values() if program.holds_from < task.since]
         judging = Programs([*before, _draft(versions, task.text, task.since)])
         draft = Draft(live, judging, task.since)

@@ -11,6 +11,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from itertools import groupby, pairwise
 from multiprocessing import get_context
 from typing import NamedTuple, TypeAlias, TypeVar
@@ -20,6 +21,8 @@ import asyncpg
 from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.db.connect import Limits
 from services.loyalty.db.journal import COLUMNS
+from services.loyalty.domain.document import parse_program
+from services.loyalty.domain.program import Program
 
 CHUNK = 4000
 """Activities that are folded together, if one member has no more."""
@@ -124,6 +127,12 @@ async def chunks(reader: asyncpg.Connection, span: Span) -> AsyncIterator[list[M
             yield whole
     if held:
         yield _by_member(held)
+
+
+@lru_cache(maxsize=64)
+def compiled(document: str, number: int) -> Program:
+    """A published version; a process that folds part after part compiles it once."""
+    return parse_program(document, number)
 
 
 def _by_member(records: Iterable[asyncpg.Record]) -> list[MemberRows]:

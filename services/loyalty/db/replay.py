@@ -25,6 +25,7 @@ from services.loyalty.db.folding import (
     Span,
     after,
     chunks,
+    compiled,
     in_processes,
     seeing,
     spans_of,
@@ -34,7 +35,6 @@ from services.loyalty.db.journal import COLUMNS, journal_row
 from services.loyalty.db.replayed import SECOND, Difference, Replayed, differing, differing_counters
 from services.loyalty.db.rows import Row, Rows, rows_of
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.program import Program
 
 _PLAN_FREELY = """
@@ -118,7 +118,7 @@ async def _parts(
 ) -> AsyncIterator[Replayed]:
     """What became of each stretch of the span, which they cover without a gap."""
     programs = {
-        number: parse_program(document, number)
+        number: compiled(document, number)
         for number, _, document in await PgSession(reader).load_programs(0)
     }
     low, high = task.span

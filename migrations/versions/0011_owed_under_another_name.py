@@ -5,7 +5,7 @@ The wider check is not validated against rows that are there: each of them passe
 
 from alembic import op
 
-revision = "0012"
+revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None

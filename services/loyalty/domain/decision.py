@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -148,8 +148,7 @@ class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
     voucher: str = ""
 
 
-@dataclass(slots=True)
-class Decision:
+class Decision(msgspec.Struct, gc=False):
     """What follows from one activity: entries, the new working state, events and the trace.
 
     Attributes:
@@ -182,20 +181,20 @@ class Decision:
     effective_at: Instant
     account: Account
     facts: Facts = NO_FACTS
-    entries: list[LedgerEntry] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-    trace: dict[str, Any] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    receipts: list[Receipt] = field(default_factory=list)
-    lots: dict[str, LotTotals] = field(default_factory=dict)
-    history: dict[str, list[int]] = field(default_factory=dict)
-    rewards: list[IssuedReward] = field(default_factory=list)
-    derived: list[Derived] = field(default_factory=list)
+    entries: list[LedgerEntry] = []
+    events: list[Event] = []
+    trace: dict[str, Any] = {}
+    details: dict[str, Any] = {}
+    receipts: list[Receipt] = []
+    lots: dict[str, LotTotals] = {}
+    history: dict[str, list[int]] = {}
+    rewards: list[IssuedReward] = []
+    derived: list[Derived] = []
     waits: str = ""
     lapses_at: Instant = 0
-    done_waiting: list[int] = field(default_factory=list)
-    grants: dict[str, int] = field(default_factory=dict)
+    done_waiting: list[int] = []
+    grants: dict[str, int] = {}
     code: str = ""
-    holds: list[HoldKept] = field(default_factory=list)
-    vouchers: list[Voucher] = field(default_factory=list)
-    redemptions: list[Redemption] = field(default_factory=list)
+    holds: list[HoldKept] = []
+    vouchers: list[Voucher] = []
+    redemptions: list[Redemption] = []

@@ -145,7 +145,7 @@ def test_whoever_enrolled_here_cannot_come(shop: Shop, folder: Path) -> None:
         ("members", "2009-05-04", "2012-05-04", "members.csv line 2: a time in it lies ahead"),
         ("members", "active,silver", "gone,silver", "members.csv line 2: status: active or"),
         ("members", ",silver,", ",bronze,", "members.csv line 2: the programme has no such level"),
-        ("members", "2011-03-20,2010-12", "2011-01-02,2010-12", "members.csv line 2: its end is"),
+        ("members", "2011-03-20,2010-12", "2011-01-02,2010-12", "members.csv line 2: it has ended"),
         ("members", "never,manual", ",", "members.csv line 4: tier: not the highest"),
         ("members", "1980-02-29", "1980-02-30", "members.csv line 2: born_on: a date"),
         ("members", "1980-02-29", "2009-05-05", "members.csv line 2: born_on: after the"),
@@ -156,7 +156,12 @@ def test_whoever_enrolled_here_cannot_come(shop: Shop, folder: Path) -> None:
         ("tiers", "2010-12\n", "2010-11\n", "tiers.csv line 2: basis: the points of that window"),
         ("lots", ",420,", ",0,", "lots.csv line 2: a number in it is too small"),
         ("lots", ",420,", ",4.2,", "lots.csv line 2: points: a whole number"),
-        ("lots", "2011-03-31", "2011-01-01", "lots.csv line 2: its end is over"),
+        (
+            "lots",
+            "2011-03-31",
+            "2011-01-01",
+            "lots.csv line 2: it has ended by now: leave it out, or give an end that lies ahead",
+        ),
         ("lots", "2011-03-31", "", "lots.csv line 2: expires: say when, or never"),
         ("lots", "points,420", "coins,420", "lots.csv line 2: the programme has no such currency"),
         (

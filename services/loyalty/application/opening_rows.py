@@ -89,7 +89,7 @@ class Comer:
 
 SENTENCES: Mapping[Why, str] = {
     "in_future": "a time in it lies ahead",
-    "is_past": "its end is over",
+    "is_past": "it has ended by now: leave it out, or give an end that lies ahead",
     "unknown_currency": "the programme has no such currency, or it cannot be owed",
     "not_positive": "a number in it is too small",
     "needs_an_end": "expires: say when, or never",

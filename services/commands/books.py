@@ -14,7 +14,7 @@ from services.commands.checkpoints import read_checkpoint
 from services.events import recover as recovery
 from services.failures import BOOKS, Refusal
 from services.loyalty.db import checkpoints, closes
-from services.loyalty.db.connect import Limits, connected
+from services.loyalty.db.connect import NO_HURRY, connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.verify import Verdict
 from services.loyalty.db.verify import verify as verify_books
@@ -22,14 +22,12 @@ from services.loyalty.domain.checkpoint import Checkpoint, is_signed_by, key_id
 from services.loyalty.domain.money import decimal_text
 from services.settings import Settings
 
-_NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
-
 
 async def verify(settings: Settings, options: Namespace) -> int:
     """Prints what was checked and what is wrong; answers the exit code of books that are."""
     against = None if options.against is None else _trusted(settings, options)
     url = wiring.database_url(settings)
-    async with connected(url, purpose="verify", limits=_NO_HURRY) as connection:
+    async with connected(url, purpose="verify", limits=NO_HURRY) as connection:
         await require_schema(connection)
 
         async def further(verdict: Verdict) -> None:

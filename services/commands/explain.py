@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 
 import asyncpg
 
-from services.commands import wiring
 from services.commands.instants import read_instant
+from services.commands.opened import opened
 from services.failures import Refusal
-from services.loyalty.application.programs import Programs
 from services.loyalty.application.replay import Refolded, Unfoldable, refold
 from services.loyalty.application.story.languages import TAGS, Language, best_of, language
 from services.loyalty.application.story.letters import DeadLetter, tell_letter
@@ -30,9 +29,7 @@ from services.loyalty.application.story.telling import (
     tell,
     title,
 )
-from services.loyalty.db.connect import Limits, connected
-from services.loyalty.db.migrate import require_schema
-from services.loyalty.db.session import PgSession
+from services.loyalty.db.connect import NO_HURRY
 from services.loyalty.db.stories import (
     LAST,
     find_event,
@@ -45,8 +42,6 @@ from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.languages import lookup
 from services.loyalty.domain.program import Program
 from services.settings import Settings, SettingsRefused
-
-_NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ class _Book:
 
 async def member(settings: Settings, options: Namespace) -> None:
     """Prints a member's story: briefly, unless all of it is asked for."""
-    async with _opened(settings, options) as book:
+    async with _reading(settings, options) as book:
         since = _since(options.since, book.zone)
         rows = await book.journal(options.member)
         told = _told(
@@ -91,7 +86,7 @@ async def member(settings: Settings, options: Namespace) -> None:
 
 async def order(settings: Settings, options: Namespace) -> None:
     """Prints everything that concerns one order."""
-    async with _opened(settings, options) as book:
+    async with _reading(settings, options) as book:
         rows = await book.journal(options.member)
         told = _told(options.member, rows, book, wanted=concerns(options.order))
     if not told:
@@ -101,14 +96,14 @@ async def order(settings: Settings, options: Namespace) -> None:
 
 async def entry(settings: Settings, options: Namespace) -> None:
     """Prints the explanation of one journal row, or of one of its ledger entries."""
-    async with _opened(settings, options) as book:
+    async with _reading(settings, options) as book:
         told = await _row(book, options.member, options.seq, options.n)
     _print(options, book, [told])
 
 
 async def activity(settings: Settings, options: Namespace) -> None:
     """Prints what became of an event that somebody sent."""
-    async with _opened(settings, options) as book:
+    async with _reading(settings, options) as book:
         found = await _found(book, options)
         told = [await _row(book, name, seq) for name, seq in found]
         letters = await find_letters(book.connection, options.source, options.id, options.member)
@@ -132,16 +127,13 @@ async def _found(book: _Book, options: Namespace) -> list[tuple[str, int]]:
 
 
 @asynccontextmanager
-async def _opened(settings: Settings, options: Namespace) -> AsyncIterator[_Book]:
+async def _reading(settings: Settings, options: Namespace) -> AsyncIterator[_Book]:
     wanted = options.language
     tag = best_of([wanted])
     if tag != lookup([wanted], TAGS):
         raise SettingsRefused(f"--language {wanted}: stories are told in {' and '.join(TAGS)}")
-    url = wiring.database_url(settings)
-    async with connected(url, purpose="explain", limits=_NO_HURRY) as connection:
-        await require_schema(connection)
-        programs = Programs()
-        await programs.refresh(PgSession(connection))
+    async with opened(settings, purpose="explain", limits=NO_HURRY) as (session, programs):
+        connection = session.connection
         newest = programs.at(NEVER)
         versions = {program.version: program for program in programs}
         async with connection.transaction(isolation="repeatable_read", readonly=True):

@@ -11,31 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from services.commands import wiring
+from services.commands.opened import opened
 from services.commands.replay import bar
 from services.failures import Refusal
 from services.loyalty.application.books import Asked
 from services.loyalty.application.exporting import Deferred, Export
 from services.loyalty.application.opening_columns import FILES
-from services.loyalty.application.programs import Programs
 from services.loyalty.db import closes
-from services.loyalty.db.connect import connected
+from services.loyalty.db.connect import NO_HURRY
 from services.loyalty.db.exporting import leavers
-from services.loyalty.db.folding import NO_HURRY
-from services.loyalty.db.migrate import require_schema
-from services.loyalty.db.session import PgSession
 from services.settings import Settings
 
 
 async def export(settings: Settings, options: Namespace) -> None:
     """Writes all members who can be taken in elsewhere, and says what is left out."""
-    url = wiring.database_url(settings)
-    clock, programs = wiring.clock(settings), Programs()
-    async with connected(url, purpose="export", limits=NO_HURRY) as connection:
-        await require_schema(connection)
-        session = PgSession(connection)
-        await programs.refresh(session)
+    async with opened(settings, purpose="export", limits=NO_HURRY) as (session, programs):
+        connection = session.connection
         async with connection.transaction(isolation="repeatable_read"):
-            now = await clock.now(session)
+            now = await wiring.clock(settings).now(session)
             report = await closes.report(connection, Asked("", 0, now + 1), now=now)
             made = Export(programs.at(now), now, Deferred(report))
             total = await connection.fetchval("SELECT count(*) FROM account")

@@ -11,36 +11,28 @@ from rich.console import Console
 from rich.table import Table
 
 from services.commands import wiring
+from services.commands.opened import opened
 from services.commands.replay import bar
 from services.failures import Refusal
 from services.loyalty.application.programs import Programs
-from services.loyalty.db.connect import Limits, connected
+from services.loyalty.db.connect import NO_HURRY
 from services.loyalty.db.holdouts import compare
-from services.loyalty.db.migrate import require_schema
-from services.loyalty.db.session import PgSession
 from services.loyalty.domain.calendar import Instant, midnight, rfc3339
 from services.loyalty.domain.holdout_report import Comparison, Trial, trial_of
 from services.loyalty.domain.money import decimal_text
 from services.settings import Settings, SettingsRefused
 
-_NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
-
 
 async def holdout(settings: Settings, options: Namespace) -> None:
     """Prints both groups side by side, or as one JSON object."""
-    clock, programs = wiring.clock(settings), Programs()
-    url = wiring.database_url(settings)
-    async with connected(url, purpose="holdout", limits=_NO_HURRY) as connection:
-        await require_schema(connection)
-        session = PgSession(connection)
-        await programs.refresh(session)
-        now = await clock.now(session)
+    async with opened(settings, purpose="holdout", limits=NO_HURRY) as (session, programs):
+        now = await wiring.clock(settings).now(session)
         trial = _trial(programs, options, now)
         with bar("rows") as shown:
             task = shown.add_task("Comparing", total=None)
             made = Comparison(trial)
             await compare(
-                connection, made, progress=lambda read: shown.update(task, completed=read)
+                session.connection, made, progress=lambda read: shown.update(task, completed=read)
             )
     if options.json:
         print(json.dumps(made.told()))

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from services.commands import wiring
+from services.commands.opened import opened
 from services.commands.replay import bar
 from services.failures import REFUSED, USAGE, Refusal
 from services.loyalty.application.batch import Outcome
@@ -24,10 +25,6 @@ from services.loyalty.application.importing import (
 )
 from services.loyalty.application.opening_files import OpeningFiles
 from services.loyalty.application.opening_rows import Comer
-from services.loyalty.application.programs import Programs
-from services.loyalty.db.connect import connected
-from services.loyalty.db.migrate import require_schema
-from services.loyalty.db.session import PgSession
 from services.loyalty.domain.money import decimal_text
 from services.settings import Settings
 
@@ -38,12 +35,9 @@ _TOLD = 20
 async def import_members(settings: Settings, options: Namespace) -> int:
     """Prints every row that cannot be taken; takes all members where there is none."""
     folder = _folder(options.folder)
-    clock, programs = wiring.clock(settings), Programs()
+    clock = wiring.clock(settings)
     spare_the_collector()
-    async with connected(wiring.database_url(settings), purpose="import") as connection:
-        await require_schema(connection)
-        session = PgSession(connection)
-        await programs.refresh(session)
+    async with opened(settings, purpose="import") as (session, programs):
         files = OpeningFiles(folder, programs.at(await clock.now(session)))
         with _progress("Checking") as shown:
             totals = await check_all(session, programs, clock, files, tell=print, progress=shown)

@@ -10,15 +10,12 @@ from pathlib import Path
 import msgspec
 
 from services.commands import wiring
+from services.commands.opened import opened
 from services.commands.replay import bar
 from services.failures import BOOKS, USAGE, Refusal
-from services.loyalty.application.programs import Programs
 from services.loyalty.application.shadow import Balances, Difference, Shadow, read_balances
-from services.loyalty.db.connect import connected
+from services.loyalty.db.connect import NO_HURRY
 from services.loyalty.db.exporting import accounts_now
-from services.loyalty.db.folding import NO_HURRY
-from services.loyalty.db.migrate import require_schema
-from services.loyalty.db.session import PgSession
 from services.loyalty.domain.program import Program
 from services.settings import Settings
 
@@ -28,13 +25,8 @@ _TOLD = 20
 
 async def shadow(settings: Settings, options: Namespace) -> int:
     """Prints how the balances differ; answers the exit code of books that do."""
-    url = wiring.database_url(settings)
-    clock, programs = wiring.clock(settings), Programs()
-    async with connected(url, purpose="shadow", limits=NO_HURRY) as connection:
-        await require_schema(connection)
-        session = PgSession(connection)
-        await programs.refresh(session)
-        now = await clock.now(session)
+    async with opened(settings, purpose="shadow", limits=NO_HURRY) as (session, programs):
+        now = await wiring.clock(settings).now(session)
         balances = _read(options.file, programs.at(now))
         if balances.bad:
             for row in balances.bad:
@@ -42,8 +34,8 @@ async def shadow(settings: Settings, options: Namespace) -> int:
             print(f"loyalty: {options.file}: nothing was compared", file=sys.stderr)
             return USAGE.code
         compared, found = Shadow(balances, programs.at(now), now), list[Difference]()
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            total = await connection.fetchval("SELECT count(*) FROM account")
+        async with session.connection.transaction(isolation="repeatable_read", readonly=True):
+            total = await session.connection.fetchval("SELECT count(*) FROM account")
             with bar("members") as shown:
                 task = shown.add_task("Comparing", total=total)
                 async for members, batch in accounts_now(session, programs, now):

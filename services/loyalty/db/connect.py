@@ -39,6 +39,9 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
+"""For who reads a whole history: statements and transactions that take their time."""
+
 _BY_KEY = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",

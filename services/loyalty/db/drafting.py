@@ -12,9 +12,8 @@ import asyncpg
 
 from services.loyalty.application.drafting import Birth, Difference, Draft, compare
 from services.loyalty.application.programs import NoProgram, Programs
-from services.loyalty.db.connect import connected
+from services.loyalty.db.connect import NO_HURRY, connected
 from services.loyalty.db.folding import (
-    NO_HURRY,
     Progress,
     Span,
     chunks,

@@ -19,7 +19,6 @@ from typing import NamedTuple, TypeAlias, TypeVar
 import asyncpg
 
 from services.loyalty.application.collector import spare_the_collector
-from services.loyalty.db.connect import Limits
 from services.loyalty.db.journal import COLUMNS
 from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.program import Program
@@ -33,7 +32,6 @@ SPAN = 50_000
 EACH = 3
 """So many tasks there are for each process at least, so that none waits long for the last."""
 
-NO_HURRY = Limits(statement_ms=0, idle_in_transaction_ms=0)
 _JOURNAL = (
     f"SELECT {', '.join(COLUMNS)} FROM journal"  # noqa: S608  our names
     " WHERE member_id >= $1 AND member_id < $2 ORDER BY member_id, seq"

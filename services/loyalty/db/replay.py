@@ -17,9 +17,8 @@ import asyncpg
 
 from services.loyalty.application.replay import Unfoldable, fold
 from services.loyalty.application.store import Write
-from services.loyalty.db.connect import connected
+from services.loyalty.db.connect import NO_HURRY, connected
 from services.loyalty.db.folding import (
-    NO_HURRY,
     MemberRows,
     Progress,
     Span,

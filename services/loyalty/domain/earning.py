@@ -52,7 +52,7 @@ def fire(occasion: Occasion, event: str, activity: str, also: Sequence[Rule] = (
     missed = list(found.missed)
     candidates = found.rules
     if also:
-        more, others = among(occasion.setting(), also)
+        more, others = among(occasion.setting, also)
         candidates = [*candidates, *more]
         missed += others
     postings = earn(occasion, candidates, missed)
@@ -240,7 +240,7 @@ def look(occasion: Occasion, rule: Rule) -> tuple[list[int] | None, int, NotFire
     """The lines that a rule looks at (None for all), what was spent on them, and why it does not
     fire (or ""). Who is held out would have fired it, but for the limit.
     """
-    why = unmet(occasion.setting(), rule)
+    why = unmet(occasion.setting, rule)
     return (None, 0, why) if why else _look_closer(occasion, rule)
 
 

@@ -10,7 +10,6 @@ from services.loyalty.domain.activity import Line
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.calendar import local_date
 from services.loyalty.domain.candidates import (
-    AMENDMENT,
     NO_SEGMENTS,
     Candidates,
     Setting,
@@ -50,6 +49,7 @@ class Occasion:
         "payment",
         "posted",
         "receipt_lines",
+        "setting",
         "shipping",
         "spends",
         "split",
@@ -92,6 +92,16 @@ class Occasion:
         self.given: list[RuleReward] = _NOTHING_GIVEN  # what rules gave beside points
         then = draft.facts.level_then
         self.level = draft.standing.level if then is None else then
+        self.setting = Setting(
+            draft.occurred_at,
+            draft.day,
+            self.level,
+            channel,
+            store,
+            payment,
+            draft.purchases,
+            frozenset(self._segments()) if draft.segments else NO_SEGMENTS,
+        )
         self.spends = [line.spend for line in receipt_lines]
         self.total = sum(self.spends)
         self.matched_boosts: list[tuple[Boost, list[int] | None]] | None = None
@@ -140,29 +150,16 @@ class Occasion:
         at = self.draft.occurred_at
         return [held.segment for held in self.draft.segments if held.starts_at <= at < held.ends_at]
 
-    def setting(self) -> Setting:
-        """What structural filters see of it."""
-        draft = self.draft
-        return Setting(
-            draft.occurred_at,
-            draft.day,
-            self.level,
-            self.channel,
-            self.store,
-            self.payment,
-            draft.purchases,
-            frozenset(self._segments()) if draft.segments else NO_SEGMENTS,
-        )
-
     def candidates(self, event: str) -> Candidates:
         """The rules of an event that it may fire, and the boosts that may apply."""
-        self.found = of_event(self.draft.program, event, self.setting())
+        self.found = of_event(self.draft.program, event, self.setting)
         return self.found
 
     def boosts(self) -> list[tuple[Boost, list[int] | None]]:
         """Boosts that apply, each with the line indexes that it chooses (None for all)."""
         if self.matched_boosts is None:
-            found = self.found or self.candidates(AMENDMENT if self.amends else "")
+            found = self.found
+            assert found is not None, "boosts are looked at where rules fire"
             if found.boosts_missed:
                 self.draft.trace.setdefault("not", []).extend(found.boosts_missed)
             self.matched_boosts = [

@@ -168,11 +168,18 @@ def stand(
     since = was.since if level == was.level else draft.effective_at
     draft.standing = Standing(level, since, live)
     if level != was.level:
-        up = _rank(tiers, level) > _rank(tiers, was.level)
-        if up:
+        if _rank(tiers, level) > _rank(tiers, was.level):
             _rise(draft, tiers, was, reason)
         elif reason == "refunded":
             draft.tier_undone = True
+    _tell(draft, tiers, was, reason)
+
+
+def _tell(draft: Draft, tiers: Tiers, was: Standing, reason: TierChange) -> None:
+    """Says of the standing now held that it is another level, or the same for longer."""
+    level = draft.standing.level
+    if level != was.level:
+        up = _rank(tiers, level) > _rank(tiers, was.level)
         draft.announce(
             "loyalty.tier.changed.v1",
             {"from": was.level, "to": level, "direction": "up" if up else "down", "reason": reason}
@@ -437,17 +444,7 @@ def absorb(draft: Draft, held: Standing, gained: Mapping[str, Mapping[str, int]]
     grace = 0 if held_up else max(each.grace_until for each in of_it)
     since = min(each.since for each in of_it)
     draft.standing = Standing(level, since, live, grace)
-    if level != was.level:
-        draft.announce(
-            "loyalty.tier.changed.v1",
-            {"from": was.level, "to": level, "direction": "up", "reason": "merged"}
-            | _kept_to(draft.standing),
-        )
-    elif period_end(draft.standing) > period_end(was):
-        draft.announce(
-            "loyalty.tier.kept.v1",
-            {"level": level, "reason": "merged"} | _kept_to(draft.standing),
-        )
+    _tell(draft, tiers, was, "merged")
     _reach_together(draft, tiers, gained)
 
 

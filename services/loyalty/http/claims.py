@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 
 import msgspec
 from fastapi import APIRouter, Response, Security
@@ -16,10 +17,9 @@ from services.loyalty.http import examples, openapi
 from services.loyalty.http.members import MemberId, seen
 from services.loyalty.http.models import Moment, Shown
 from services.loyalty.http.parts import PartsHere
-from services.loyalty.http.problem_codes import KINDS
-from services.loyalty.http.problems import MEDIA_TYPE, Problem, problem_document
+from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
-from services.loyalty.http.spending import IdempotencyKey, refusal
+from services.loyalty.http.spending import IdempotencyKey, render, response
 
 router = APIRouter(prefix="/v1/members/{member_id}", tags=["spending"])
 
@@ -96,17 +96,12 @@ async def claim(
             parts.programs,
             parts.clock,
             _request(found.member, key, wanted.receipt),
-            render=_render,
+            render=partial(render, _claimed, 202),
             attempts=parts.limits.attempts,
         )
     except (BadMemberId, UnknownMember):
         raise Problem("unknown_receipt") from None
-    return Response(
-        reply.body,
-        status_code=reply.status,
-        media_type="application/json" if reply.status < 400 else MEDIA_TYPE,
-        headers={"Idempotency-Replayed": "true"} if again else None,
-    )
+    return response(reply, again=again)
 
 
 def _request(member: str, key: str, receipt: str) -> Request:
@@ -123,18 +118,13 @@ def _request(member: str, key: str, receipt: str) -> Request:
     )
 
 
-def _render(asked: Asked) -> tuple[int, str]:
-    decision = asked.decision
-    body = decision.activity.body
+def _claimed(asked: Asked) -> Claim:
+    activity = asked.decision.activity
+    body = activity.body
     assert isinstance(body, PurchaseClaimed)
-    if decision.outcome != "accepted":
-        code, facts = refusal(decision.reason, decision.details)
-        document = problem_document(code, "", facts)
-        return KINDS[code].status, msgspec.json.encode(document).decode()
-    made = Claim(
+    return Claim(
         claim=body.claim,
         member_id=body.by,
         receipt=body.receipt,
-        claimed_at=rfc3339(decision.activity.recorded_at),
+        claimed_at=rfc3339(activity.recorded_at),
     )
-    return 202, made.model_dump_json()

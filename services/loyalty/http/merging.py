@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-
-import msgspec
 from fastapi import APIRouter, Response, Security
 from pydantic import ConfigDict, Field
 
-from services.loyalty.application.spending import Asked, Request, answer_once
+from services.loyalty.application.spending import Asked
 from services.loyalty.domain.activity import MergeRequested
 from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.status import REFUSE, verdict
@@ -16,10 +13,9 @@ from services.loyalty.http import examples, openapi
 from services.loyalty.http.members import MemberId, seen
 from services.loyalty.http.models import Actor, Moment, Reason, Shown
 from services.loyalty.http.parts import PartsHere
-from services.loyalty.http.problem_codes import KINDS
-from services.loyalty.http.problems import MEDIA_TYPE, Problem, problem_document
+from services.loyalty.http.problems import Problem
 from services.loyalty.http.security import key_holder
-from services.loyalty.http.spending import COMMON, IdempotencyKey, name_of, refusal
+from services.loyalty.http.spending import COMMON, IdempotencyKey, answer, name_of
 
 router = APIRouter(prefix="/v1/members/{member_id}", tags=["members"])
 
@@ -80,42 +76,17 @@ async def merge(
     if what == REFUSE:
         raise Problem(reason, f"The member {other.member} cannot take another one over.")
     name = name_of("mg", member_id, key)
-    content = msgspec.json.encode(["merge", member_id, wanted.model_dump()], order="deterministic")
-    request = Request(
-        member=member_id,
-        name=name,
-        body=MergeRequested(name, member_id, other.member, wanted.reason, wanted.actor),
-        key_digest=hashlib.sha256(key.encode()).digest(),
-        request_digest=hashlib.sha256(content).digest(),
-    )
-    reply, again = await answer_once(
-        parts.store,
-        parts.programs,
-        parts.clock,
-        request,
-        render=_render,
-        attempts=parts.limits.attempts,
-    )
-    return Response(
-        reply.body,
-        status_code=reply.status,
-        media_type="application/json" if reply.status < 400 else MEDIA_TYPE,
-        headers={"Idempotency-Replayed": "true"} if again else None,
-    )
+    body = MergeRequested(name, member_id, other.member, wanted.reason, wanted.actor)
+    return await answer(parts, member_id, key, name, wanted, body, accepted=_requested, status=202)
 
 
-def _render(asked: Asked) -> tuple[int, str]:
-    decision = asked.decision
-    body = decision.activity.body
+def _requested(asked: Asked) -> Merge:
+    activity = asked.decision.activity
+    body = activity.body
     assert isinstance(body, MergeRequested)
-    if decision.outcome != "accepted":
-        code, facts = refusal(decision.reason, decision.details)
-        document = problem_document(code, "", facts)
-        return KINDS[code].status, msgspec.json.encode(document).decode()
-    made = Merge(
+    return Merge(
         merge=body.merge,
         member_id=body.from_member,
         into=body.into,
-        requested_at=rfc3339(decision.activity.recorded_at),
+        requested_at=rfc3339(activity.recorded_at),
     )
-    return 202, made.model_dump_json()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 from fastapi import APIRouter, Header, Response, Security
 
+from services.loyalty.application.online import Reply
 from services.loyalty.application.spending import Asked, Check, Request, answer_once
 from services.loyalty.domain.activity import (
     Adjusted,
@@ -258,7 +259,7 @@ async def answer(  # noqa: PLR0913 - a request has that many sides
     wanted: models.Shown,
     body: AnyBody,
     *,
-    accepted: Callable[[Asked], models.Settled] | None = None,
+    accepted: Callable[[Asked], models.Shown] | None = None,
     target: str = "",
     status: int = 201,
     check: Check | None = None,
@@ -279,10 +280,15 @@ async def answer(  # noqa: PLR0913 - a request has that many sides
         parts.programs,
         parts.clock,
         request,
-        render=partial(_render, accepted or _accepted, status),
+        render=partial(render, accepted or _accepted, status),
         attempts=parts.limits.attempts,
         check=check,
     )
+    return response(reply, again=again)
+
+
+def response(reply: Reply, *, again: bool) -> Response:
+    """The kept answer to a request, which says where it has been given before."""
     return Response(
         reply.body,
         status_code=reply.status,
@@ -297,13 +303,11 @@ def _request_digest(wanted: models.Shown, body: AnyBody, target: str) -> bytes:
     return hashlib.sha256(msgspec.json.encode(content, order="deterministic")).digest()
 
 
-def _render(
-    accepted: Callable[[Asked], models.Settled], status: int, asked: Asked
-) -> tuple[int, str]:
+def render(accepted: Callable[[Asked], models.Shown], status: int, asked: Asked) -> tuple[int, str]:
     """Status and body of the answer to a decided request."""
     if asked.decision.outcome == "accepted":
         return status, accepted(asked).model_dump_json()
-    code, facts = refusal(asked.decision.reason, asked.decision.details)
+    code, facts = _refusal(asked.decision.reason, asked.decision.details)
     detail = _DETAILS[code].format_map(facts) if code in _DETAILS else ""
     document = problem_document(code, detail, facts)
     return KINDS[code].status, msgspec.json.encode(document).decode()
@@ -312,7 +316,7 @@ def _render(
 _DETAILS = {"insufficient_points": "{missing} more points are needed."}
 
 
-def refusal(reason: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def _refusal(reason: str, details: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The problem code for a reason, and the facts; ``refused`` for one without its own code."""
     return (reason, details) if reason in KINDS else ("refused", {"reason": reason, **details})
 

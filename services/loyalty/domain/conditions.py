@@ -9,10 +9,10 @@ lines are plain mappings.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from cel_expr_python import cel
 from google.protobuf import descriptor_pb2, descriptor_pool
@@ -71,13 +71,10 @@ class ConditionError(Exception):
         self.reason = reason
 
 
-class Activation:
-    """The variables of one activity, bound once and read by every condition."""
-
-    __slots__ = ("bound",)
-
-    def __init__(self, bound: Any) -> None:
-        self.bound = bound
+Variables: TypeAlias = Mapping[str, Any]
+"""The variables of one activity by their whole names; a condition that reads another one has an
+error.
+"""
 
 
 def activation(
@@ -85,8 +82,8 @@ def activation(
     order: Mapping[str, Any] | None = None,
     member: Mapping[str, Any] | None = None,
     engagement: Mapping[str, Any] | None = None,
-) -> Activation:
-    """Binds the fields of one activity, named as in :data:`NEUTRAL` without their prefix.
+) -> Variables:
+    """The fields of one activity, named as in :data:`NEUTRAL` without their prefix.
 
     Lines are mappings, and fields that are not given are neutral.
     """
@@ -95,32 +92,29 @@ def activation(
         if fields:
             for name, value in fields.items():
                 values[prefix + name] = value
-    return bind(values)
-
-
-def bind(values: Mapping[str, Any]) -> Activation:
-    """Binds variables by their whole names; a condition that reads another one has an error."""
-    return Activation(_runtime().Activation(values))
+    return values
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A compiled condition. Two are equal where their texts are.
 
-    ``variables`` are those that it may read; it may hold others of which the text has the words.
+    ``variables`` are those that it may read, and ``fields`` those of a line; it may hold others of
+    which the text has the words.
     """
 
     text: str
     _expression: Any = field(repr=False, compare=False)
     variables: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    fields: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
-    def __call__(self, bound: Activation) -> bool:
+    def __call__(self, variables: Variables) -> bool:
         """Whether it holds.
 
         Raises:
             ConditionError: it cannot be evaluated over these values.
         """
-        result = self._expression.eval(bound.bound).value()
+        result = self._expression.eval(None, variables).value()
         if isinstance(result, bool):
             return result
         raise ConditionError(self.text, str(result))
@@ -139,13 +133,13 @@ class Together:
         """The bit of a condition in the answer, 0 for one that is not asked here."""
         return self._bits.get(id(condition), 0)
 
-    def __call__(self, bound: Activation) -> int:
+    def __call__(self, variables: Variables) -> int:
         """The bits of those that hold, -1 where one of them cannot be evaluated over these values:
         then each has to be asked by itself.
         """
         if self._expression is None:
             return -1
-        result = self._expression.eval(bound.bound).value()
+        result = self._expression.eval(None, variables).value()
         return result if isinstance(result, int) else -1
 
 
@@ -183,10 +177,25 @@ def read_condition(text: str) -> Condition:
         )
     words = set(_WORD.findall(stripped))
     named = frozenset(name for name in NEUTRAL if words.issuperset(name.split(".")))
-    return Condition(stripped, _compile(_runtime(), stripped), named)
+    return Condition(stripped, _compile(_runtime(), stripped), named, _fields(stripped, words))
 
 
-def failure_on(condition: Condition, samples: Sequence[tuple[str, Activation]]) -> str:
+def _fields(text: str, words: Set[str]) -> tuple[str, ...]:
+    """The fields of a line that a condition may read: those that it names.
+
+    Lines that it compares are told apart by their position. A field can be read by a name that is
+    made up only in what has no type of its own, and only a call of ``dyn``, or a list or map of
+    what is not written out, has none: there, and where it is hard to say, that is every field.
+    """
+    rest = _WRITTEN_OUT.sub("", _STRING.sub("0", text))
+    if "dyn" in words or _HARD_TO_SAY.search(text) or "[" in rest or "{" in rest:
+        return tuple(LINE_FIELDS)
+    compares = "==" in text or "!=" in text or "in" in words
+    named = {*words, "position"} if compares else words
+    return tuple(name for name in LINE_FIELDS if name in named)
+
+
+def failure_on(condition: Condition, samples: Sequence[tuple[str, Variables]]) -> str:
     """The first sample on which a condition cannot be evaluated, and why; empty for none."""
     for name, sample in samples:
         try:
@@ -197,7 +206,7 @@ def failure_on(condition: Condition, samples: Sequence[tuple[str, Activation]]) 
 
 
 @lru_cache(maxsize=8)
-def samples_of(event: str) -> tuple[tuple[str, Activation], ...]:
+def samples_of(event: str) -> tuple[tuple[str, Variables], ...]:
     """Activities of an event (``purchase``, ``engagement``, ``enrolled``) to try conditions on."""
     member = {"tier": "basic", "purchases": 1, "segments": ["one"], "days_enrolled": 400}
     newcomer = {"tier": "basic"}
@@ -261,6 +270,9 @@ def _variables(line: Any) -> dict[str, Any]:
 
 
 _WORD = re.compile(r"\w+")
+_STRING = re.compile(r"\"[^\"]*\"|'[^']*'")
+_HARD_TO_SAY = re.compile(r"\\|//|\"{3}|'{3}")  # escapes, comments, long texts
+_WRITTEN_OUT = re.compile(r"\[[\s\d,]*\]")  # an index, or a list of numbers and texts
 _COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNKNOWN_VARIABLE = re.compile(r"undeclared reference to '([\w.]+)'")
 _UNKNOWN_FIELD = re.compile(r"undefined field '(\w+)'")

@@ -20,9 +20,13 @@ from services.loyalty.domain.holdout import leaves_out
 from services.loyalty.domain.program import Boost
 from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import ReceiptLine, RuleReward
+from services.loyalty.domain.shares import sum_of
 
 _NOTHING_GIVEN: list[RuleReward] = []
 
+_NOTHING_TOLD: list[dict[str, Any]] = []
+_NO_CREDIT: dict[tuple[str, str], int] = {}
+_NO_FIELDS: dict[str, Any] = {}
 _NO_LINES: list[Line] = []
 _NO_PAID: list[ReceiptLine] = []
 
@@ -37,6 +41,7 @@ class Occasion:
         "amends",
         "answers",
         "channel",
+        "credited",
         "currency",
         "draft",
         "found",
@@ -55,6 +60,7 @@ class Occasion:
         "split",
         "split_points",
         "store",
+        "told",
         "total",
         "variables",
     )
@@ -103,11 +109,13 @@ class Occasion:
             frozenset(self._segments()) if draft.segments else NO_SEGMENTS,
         )
         self.spends = [line.spend for line in receipt_lines]
-        self.total = sum(self.spends)
+        self.total = sum_of(self.spends)
         self.matched_boosts: list[tuple[Boost, list[int] | None]] | None = None
-        self.variables: Any = None
+        self.variables: dict[str, Any] | None = None
         self.answers = -1  # the bits of the conditions that hold, once they were asked
         self.found: Candidates | None = None
+        self.told: list[dict[str, Any]] = _NOTHING_TOLD  # of each posting, for people
+        self.credited: dict[tuple[str, str], int] = _NO_CREDIT  # by currency and window
         self.split_points = -1  # the points last split over all that was spent, and their split
         self.split: list[int] = []
 
@@ -119,7 +127,7 @@ class Occasion:
         """
         if self.variables is None:
             asked = self.draft.program.asked.variables
-            self.variables = conditions.bind({name: self._value(name) for name in asked})
+            self.variables = {name: self._value(name) for name in asked}
             together = self.found.conditions if self.found is not None else None
             if together is not None:
                 self.answers = together(self.variables)
@@ -134,8 +142,12 @@ class Occasion:
         if name in _FIELDS:
             return getattr(self, _FIELDS[name])
         if name == "order.lines":
+            fields = self.draft.program.asked.fields
+            if not fields:  # somebody counts them
+                return [_NO_FIELDS] * len(self.lines)
             return [
-                _seen(line, paid) for line, paid in zip(self.lines, self.receipt_lines, strict=True)
+                _seen(line, paid, fields)
+                for line, paid in zip(self.lines, self.receipt_lines, strict=True)
             ]
         if name == "member.segments":
             return self._segments()
@@ -198,15 +210,12 @@ _FIELDS = {
 """Variables that are fields of an occasion."""
 
 
-def _seen(line: Line, paid: ReceiptLine) -> dict[str, Any]:
-    """A line as conditions see it: the fields of :data:`conditions.LINE_FIELDS`."""
-    return {
-        "position": line.position,
-        "sku": line.sku,
-        "category": line.category,
-        "brand": line.brand,
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "paid": paid.value,
-        "spend": paid.spend,
-    }
+def _seen(line: Line, paid: ReceiptLine, fields: tuple[str, ...]) -> dict[str, Any]:
+    """What conditions ask of a line, of the fields of :data:`conditions.LINE_FIELDS`."""
+    seen: dict[str, Any] = {}
+    for name in fields:
+        if name == "paid":
+            seen[name] = paid.value
+        else:
+            seen[name] = paid.spend if name == "spend" else getattr(line, name)
+    return seen

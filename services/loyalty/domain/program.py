@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.calendar import NEVER, Instant
-from services.loyalty.domain.conditions import Condition
+from services.loyalty.domain.conditions import LINE_FIELDS, Condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,10 +409,11 @@ class Asked:
         by_day: whether any holds on certain days only.
         values: every channel, store, payment, level and segment that any names.
         nths: every ordinal number of a purchase that any names.
-        variables: every variable that a condition, of a card or referral too, may read.
+        variables: every variable that a condition, of a card or referral too, may read, and
+        fields: every field of a line.
     """
 
-    __slots__ = ("by_day", "eras", "events", "nths", "values", "variables")
+    __slots__ = ("by_day", "eras", "events", "fields", "nths", "values", "variables")
 
     def __init__(
         self,
@@ -430,6 +431,8 @@ class Asked:
         self.nths: frozenset[int] = frozenset().union(*(one.filter.nth for one in looking))
         conditions = [one.when for one in (*looking, *others) if one.when is not None]
         self.variables: frozenset[str] = frozenset().union(*(one.variables for one in conditions))
+        fields = {name for one in conditions for name in one.fields}
+        self.fields = tuple(name for name in LINE_FIELDS if name in fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -788,7 +791,8 @@ class Program:
 
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""
-        return self.successors.get("currencies", {}).get(name, name)
+        followed = self.successors.get("currencies") if self.successors else None
+        return followed.get(name, name) if followed else name
 
     def reward_now(self, name: str) -> Reward | None:
         """The terms of a reward: its own, or those of what took its place; None for no reward."""
@@ -801,6 +805,8 @@ class Program:
 
     def currency(self, name: str) -> Currency:
         """The terms of a currency of points: its own, or those of what took its place since."""
-        while name not in self.currencies:
+        terms = self.currencies.get(name)
+        while terms is None:
             name = self.successors["currencies"][name]
-        return self.currencies[name]
+            terms = self.currencies.get(name)
+        return terms

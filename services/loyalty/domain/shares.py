@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 
+def sum_of(numbers: list[int]) -> int:
+    """Their sum; compiled, the loop costs less than a call of ``sum``."""
+    total = 0
+    for number in numbers:
+        total += number
+    return total
+
+
 def largest_remainder(total: int, weights: list[int]) -> list[int]:
     """``total`` split in proportion to ``weights`` (each ≥ 0), by the largest remainder (Hamilton)
     method.
@@ -16,28 +24,31 @@ def largest_remainder(total: int, weights: list[int]) -> list[int]:
         raise ValueError("nothing to split over")
     if len(weights) == 1:
         return [total]
-    whole = 0
-    for weight in weights:
-        whole += weight
+    whole = sum_of(weights)
     if whole == 0:
         return [total] + [0] * (len(weights) - 1)
     shares: list[int] = []
     remainders: list[int] = []
     left = total
-    largest = -1
-    first = 0
+    largest, first = -1, 0
+    least, last = whole, 0
     for weight in weights:
         product = total * weight
         share = product // whole
         remainder = product - share * whole
         if remainder > largest:
-            largest = remainder
-            first = len(shares)
+            largest, first = remainder, len(shares)
+        if remainder <= least:
+            least, last = remainder, len(shares)
         shares.append(share)
         remainders.append(remainder)
         left -= share
     if left == 1:
         shares[first] += 1
+    elif left == len(shares) - 1:  # of three lines, one or two get what is left: no need to sort
+        for index in range(len(shares)):
+            if index != last:
+                shares[index] += 1
     elif left:
         # a stable sort: among equal remainders the earlier weight stays first, even in reverse
         order = sorted(range(len(shares)), key=remainders.__getitem__, reverse=True)

@@ -38,6 +38,24 @@ def test_lines_can_be_searched() -> None:
     assert not by_the_half_dozen(activation(order={"lines": []}))
 
 
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("order.lines.size() >= 10", ()),
+        ("order.lines.exists(l, l.quantity >= 6)", ("quantity",)),
+        ("order.lines[0].paid > order.lines[1].spend", ("paid", "spend")),
+        ("order.lines.exists(l, l.brand in ['a', 'b'])", ("position", "brand")),
+        ("order.lines.exists_one(l, l == order.lines[0])", ("position",)),
+        ("dyn(order.lines[0])['s' + 'ku'] == 'a'", tuple(LINE_FIELDS)),
+        ("string([order.lines[0], 1][0]['s' + 'ku']) == 'a'", tuple(LINE_FIELDS)),
+        (r"order.lines.exists(l, l.sku == '\'')", tuple(LINE_FIELDS)),
+        ("order.lines.size() > 1 // it's more", tuple(LINE_FIELDS)),
+    ],
+)
+def test_a_condition_tells_what_it_may_read_of_a_line(text: str, fields: tuple[str, ...]) -> None:
+    assert read_condition(text).fields == fields
+
+
 def test_member_and_engagement_are_seen() -> None:
     condition = read_condition(
         "member.tier == 'gold' && 'vip' in member.segments && member.purchases > 2"

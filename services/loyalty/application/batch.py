@@ -62,6 +62,7 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.catalogue import redemption_key
+from services.loyalty.domain.daily import cap_key
 from services.loyalty.domain.decide import decide, effective_at
 from services.loyalty.domain.decision import (
     NO_FACTS,
@@ -71,7 +72,7 @@ from services.loyalty.domain.decision import (
     LotTotals,
     Referrer,
 )
-from services.loyalty.domain.earning import cap_key, limit_key
+from services.loyalty.domain.earning import limit_key
 from services.loyalty.domain.longevity import reinstatable
 from services.loyalty.domain.moments import (
     REFERRAL,

@@ -8,12 +8,12 @@ from typing import Any
 
 from services.loyalty.domain.account import Lot
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, rfc3339
+from services.loyalty.domain.daily import Course
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.periods import (
     activation_at,
     after_span,
     expiry_at,
-    window_key,
     windows_counted,
 )
 from services.loyalty.domain.program import Currency, Pending
@@ -40,6 +40,22 @@ def accrue(
     terms = draft.program.currency(currency)
     if terms.qualifies:
         return _accrue_qualifying(draft, terms, points, cause=cause, order=order, pending=pending)
+    course = _course(draft, terms, pending)
+    if course is not None:
+        key = course.key
+        draft.post(
+            "accrual",
+            currency,
+            points,
+            ("issuance", "pending"),
+            lot_to=key,
+            cause=cause,
+            order=order,
+        )
+        draft.pour(
+            currency, draft.month, course.expires_at, course.activates_at, "", points, points
+        )
+        return [(key, points)], ""
     activates_at, awaits = _activation(draft, pending, order)
     if not activates_at:
         expires_at = _expires_at(draft, terms, draft.occurred_at)
@@ -61,6 +77,19 @@ def accrue(
     )
     lot = Lot(currency, draft.month, expires_at, activates_at, awaits, points, points)
     return [(draft.accrue_pending(lot, cause=cause, order=order), points)], ""
+
+
+def _course(draft: Draft, terms: Currency, pending: Pending | None) -> Course | None:
+    """The course that the day gives to pending points; None where there is more to it, as on the
+    instant on which the day begins, or where a late activity finds its points active or expired.
+    """
+    day, now = draft.earned_on, draft.effective_at
+    if pending is None or draft.occurred_at == day.begins_at or day.month != draft.month:
+        return None
+    course = day.course(terms, pending)
+    if not course.alike or course.activates_at <= now or course.expires_at <= now:
+        return None
+    return course
 
 
 def _counts_from_activation(terms: Currency) -> bool:
@@ -115,7 +144,7 @@ def _accrue_qualifying(
     draft: Draft, terms: Currency, points: int, *, cause: str, order: str, pending: Pending | None
 ) -> tuple[list[tuple[str, int]], str]:
     assert terms.window is not None
-    window = window_key(terms.window, draft.day, draft.enrolled_at, draft.tz)
+    window = draft.earned_on.window(terms.window, draft.enrolled_at)
     activates_at, awaits = (
         _activation(draft, pending, order) if terms.counts == "when_activated" else (0, "")
     )
@@ -182,17 +211,25 @@ def announce_accrual(
     draft: Draft, activity: str, postings: Sequence[Posting], order: str = ""
 ) -> None:
     """The event that says what an activity earned."""
-    if not postings:
-        return
     told = [
-        {
-            "rule": posting.rule,
-            "currency": posting.currency,
-            "points": posting.points,
-            **_life(posting.lots[0][0]),
-        }
+        told_of(posting.rule, posting.currency, posting.points, posting.lots[0][0])
         for posting in postings
     ]
+    announce_told(draft, activity, told, order)
+
+
+def told_of(rule: str, currency: str, points: int, lot: str) -> dict[str, Any]:
+    """What that event says of one posting into a lot, or qualifying window."""
+    told: dict[str, Any] = {"rule": rule, "currency": currency, "points": points}
+    if lot.count("/") > 1:  # a window has neither end nor beginning of its own
+        told.update(_life(lot))
+    return told
+
+
+def announce_told(draft: Draft, activity: str, told: list[dict[str, Any]], order: str) -> None:
+    """The same event, where what it says of each posting is at hand."""
+    if not told:
+        return
     data: dict[str, Any] = {"activity": activity, "postings": told}
     if order:
         data["order"] = order

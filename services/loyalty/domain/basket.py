@@ -5,37 +5,60 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import structs
+from msgspec.structs import astuple
 
-from services.loyalty.domain.activity import Line, Purchased
+from services.loyalty.domain.activity import Line
 from services.loyalty.domain.program import Filter, Program
 from services.loyalty.domain.receipt import ReceiptLine
 from services.loyalty.domain.shares import spread
 
 
-def receipt_lines(program: Program, body: Purchased) -> list[ReceiptLine]:
+def receipt_lines(
+    program: Program, lines: list[Line], *, discount: int = 0, shipping: int = 0, prepaid: int = 0
+) -> list[ReceiptLine]:
     """The lines with their value (what was paid, after every discount) and spend (the part that may
     earn).
 
     Order-wide discounts, and a prepaid part that does not earn, are spread over the lines in
     proportion to what each cost, by largest remainder, so that no penny is lost or doubled.
     """
-    lines: list[Line] = body.lines
-    values = [line.quantity * line.unit_price - line.discount for line in lines]
-    if body.discount:
-        values = _less(values, body.discount)
-    spends = _spends(program, body, values)
     exclude = program.exclude
-    if exclude.sku or exclude.category or exclude.brand:
-        spends = [
-            0 if _is_of(line, exclude.sku, exclude.category, exclude.brand) else spends[index]
-            for index, line in enumerate(lines)
-        ]
-    if program.basis.shipping and body.shipping:
-        extra = spread(body.shipping, [body.shipping if spend else 0 for spend in spends])
+    positions: list[int] = []
+    quantities: list[int] = []
+    values: list[int] = []
+    excluded: list[int] = []
+    taxed = False
+    position: int
+    quantity: int
+    unit_price: int
+    off: int
+    tax: int
+    for index, line in enumerate(lines):
+        # all fields at once: one by one, each would be looked up by its name
+        position, sku, quantity, unit_price, off, tax, category, brand = astuple(line)
+        positions.append(position)
+        quantities.append(quantity)
+        values.append(quantity * unit_price - off)
+        taxed = taxed or tax != 0
+        if sku in exclude.sku or category in exclude.category or brand in exclude.brand:
+            excluded.append(index)
+    if discount:
+        values = _less(values, discount)
+    spends = values
+    if taxed and not program.basis.tax:
+        spends = _untaxed(lines, values)
+    if prepaid and not program.basis.prepaid:
+        spends = _less(spends, _prepaid_share(prepaid, spends, values))
+    if excluded:
+        spends = spends.copy()
+        for index in excluded:
+            spends[index] = 0
+    if shipping and program.basis.shipping:
+        extra = spread(shipping, [shipping if spend else 0 for spend in spends])
         spends = [spend + more for spend, more in zip(spends, extra, strict=True)]
     return [
-        ReceiptLine(line.position, line.quantity, values[index], spends[index])
-        for index, line in enumerate(lines)
+        ReceiptLine(positions[index], quantities[index], value, spends[index])
+        for index, value in enumerate(values)
     ]
 
 
@@ -50,23 +73,11 @@ def discounted(lines: Sequence[Line], discount: int) -> list[Line]:
     ]
 
 
-def _spends(program: Program, body: Purchased, values: list[int]) -> list[int]:
-    spends = values
-    if not program.basis.tax and _is_taxed(body.lines):
-        spends = [
-            value - (line.tax * value // line.paid if line.paid else 0)
-            for line, value in zip(body.lines, values, strict=True)
-        ]
-    if body.prepaid and not program.basis.prepaid:
-        spends = _less(spends, _prepaid_share(body.prepaid, spends, values))
-    return spends
-
-
-def _is_taxed(lines: list[Line]) -> bool:
-    for line in lines:  # noqa: SIM110 - compiled, a loop costs less than a generator
-        if line.tax:
-            return True
-    return False
+def _untaxed(lines: list[Line], values: list[int]) -> list[int]:
+    return [
+        value - (line.tax * value // line.paid if line.paid else 0)
+        for line, value in zip(lines, values, strict=True)
+    ]
 
 
 def _prepaid_share(prepaid: int, spends: list[int], values: list[int]) -> int:

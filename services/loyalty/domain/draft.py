@@ -9,9 +9,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.loyalty.domain.account import Account, Lot
+from msgspec.structs import astuple
+
+from services.loyalty.domain.account import (
+    Account,
+    Affairs,
+    Card,
+    Guest,
+    Hold,
+    Idle,
+    Lot,
+    Membership,
+    Offer,
+    OpenVoucher,
+    Referral,
+    Standing,
+    Waiting,
+)
 from services.loyalty.domain.activity import MOMENTS, Activity, AnyBody, Lapsed, Stuck, Tick
-from services.loyalty.domain.calendar import NEVER, Instant, local_date, month_text
+from services.loyalty.domain.calendar import NEVER, Instant, local_date
+from services.loyalty.domain.daily import daily
 from services.loyalty.domain.decision import (
     Decision,
     Derived,
@@ -31,7 +48,8 @@ class Draft:
     """The mutable working copy of one decision.
 
     ``day`` is the civil date on which the activity occurred, ``today`` the one on which it takes
-    effect, and ``month`` the latter's month: that of issue of what is posted now. ``risen``
+    effect (``earned_on`` and ``posted_on`` to the programme), and ``month`` the latter's month:
+    that of issue of what is posted now. ``risen``
     says, by each level that the member rose to, how, and until when it is kept; ``tier_undone``
     that what came back undid a level.
     """
@@ -49,6 +67,7 @@ class Draft:
         "day",
         "derived",
         "done_waiting",
+        "earned_on",
         "effective_at",
         "enrolled_at",
         "entries",
@@ -68,6 +87,7 @@ class Draft:
         "occurred_at",
         "offers",
         "open_vouchers",
+        "posted_on",
         "program",
         "purchases",
         "receipts",
@@ -92,7 +112,27 @@ class Draft:
         "zone",
     )
 
-    def __init__(  # noqa: PLR0915 - one line for each field of the account
+    status: str
+    enrolled_at: Instant
+    standing: Standing
+    purchases: int
+    segments: list[Membership]
+    gifts: dict[str, Instant]
+    waiting: list[Waiting]
+    stuck_from: str
+    cards: dict[str, Card]
+    badges: dict[str, Instant]
+    zone: str
+    code: str
+    referral: Referral | None
+    idle: dict[str, Idle]
+    holds: list[Hold]
+    guest: Guest | None
+    open_vouchers: list[OpenVoucher]
+    offers: list[Offer]
+    affairs: Affairs
+
+    def __init__(
         self,
         program: Program,
         account: Account,
@@ -112,33 +152,50 @@ class Draft:
         self.day = local_date(occurred_at, self.tz)
         at_once = effective_at == occurred_at
         self.today = self.day if at_once else local_date(effective_at, self.tz)
-        self.month = month_text(self.today)
-        self.seq = account.seq + 1
-        self.status = account.status
-        self.enrolled_at = account.enrolled_at
-        self.lots = list(account.lots)
-        self.arrears = dict(account.arrears)
-        self.windows = {currency: dict(points) for currency, points in account.windows.items()}
-        self.standing = account.standing
-        self.counters = dict(account.counters)
-        self.purchases = account.purchases
-        self.segments = account.segments
-        self.gifts = account.gifts
-        self.waiting = account.waiting
-        self.stuck_from = account.stuck_from
+        self.earned_on = daily(program, self.day)
+        self.posted_on = self.earned_on if at_once else daily(program, self.today)
+        self.month = self.posted_on.month
+        seq: int
+        lots: list[Lot]
+        arrears: dict[str, int]
+        windows: dict[str, dict[str, int]]
+        counters: dict[str, list[int]]
+        (  # all at once, as they stand in the account: one by one, each would be looked up by name
+            self.status,
+            seq,
+            _,
+            _,
+            self.enrolled_at,
+            lots,
+            arrears,
+            windows,
+            self.standing,
+            counters,
+            self.purchases,
+            self.segments,
+            self.gifts,
+            self.waiting,
+            self.stuck_from,
+            _,
+            self.cards,
+            self.badges,
+            self.zone,
+            self.code,
+            self.referral,
+            self.idle,
+            self.holds,
+            self.guest,
+            self.open_vouchers,
+            self.offers,
+            self.affairs,
+        ) = astuple(account)
+        self.seq = seq + 1
+        self.lots = lots.copy()
+        self.arrears = arrears.copy()
+        self.windows = {currency: points.copy() for currency, points in windows.items()}
+        self.counters = counters.copy()
         self.ticked = _ticked(account, activity.body)
-        self.affairs = account.affairs
-        self.cards = account.cards
-        self.badges = account.badges
-        self.zone = account.zone
-        self.code = account.code
         self.new_code = ""
-        self.referral = account.referral
-        self.idle = account.idle
-        self.holds = account.holds
-        self.guest = account.guest
-        self.open_vouchers = account.vouchers
-        self.offers = account.offers
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
         self.trace: dict[str, Any] = {}
@@ -182,30 +239,54 @@ class Draft:
 
         What awaits an event awaits it until the later of both instants.
         """
-        currency, issued, awaits = lot.currency, lot.issued, lot.awaits
-        expires_at, activates_at = lot.expires_at, lot.activates_at
-        for index, held in enumerate(self.lots):
-            if (
-                held.expires_at == expires_at
-                and (held.activates_at == activates_at or awaits)
+        currency, issued, expires_at, activates_at, awaits, points, taken_in = astuple(lot)
+        self.pour(currency, issued, expires_at, activates_at, awaits, points, taken_in)
+
+    def pour(
+        self,
+        currency: str,
+        issued: str,
+        expires_at: Instant,
+        activates_at: Instant,
+        awaits: str,
+        points: int,
+        taken_in: int,
+    ) -> None:
+        """The same with a lot that is told by its fields."""
+        lots = self.lots
+        for index, held in enumerate(lots):
+            if (  # first what tells most lots apart
+                (held.activates_at == activates_at or awaits)
+                and held.expires_at == expires_at
+                and held.awaits == awaits
                 and held.issued == issued
                 and held.currency == currency
-                and held.awaits == awaits
             ):
-                self.lots[index] = Lot(
+                lots[index] = Lot(
                     currency,
                     issued,
                     expires_at,
                     max(held.activates_at, activates_at) if awaits else activates_at,
                     awaits,
-                    held.points + lot.points,
-                    held.taken_in + lot.taken_in,
+                    held.points + points,
+                    held.taken_in + taken_in,
                 )
                 return
-        place = len(self.lots)
-        while place and _soonest(self.lots[place - 1]) > _soonest(lot):
+        ends = expires_at or NEVER
+        place = len(lots)
+        while place:
+            last = lots[place - 1]
+            end = last.expires_at or NEVER
+            if end < ends or (
+                end == ends
+                and (last.issued, last.activates_at, last.awaits, last.currency)
+                <= (issued, activates_at, awaits, currency)
+            ):
+                break
             place -= 1
-        self.lots.insert(place, lot)
+        lots.insert(
+            place, Lot(currency, issued, expires_at, activates_at, awaits, points, taken_in)
+        )
 
     def take(self, index: int, points: int) -> None:
         """Takes points out of an open lot; an empty one leaves the working state."""
@@ -303,7 +384,7 @@ class Draft:
             self.expire_late(currency, left, "available", key)
             self.add_totals(key, LotTotals(taken_in=points, expired=left))
         else:
-            self.put(Lot(currency, issued, expires_at, 0, "", left, points))
+            self.pour(currency, issued, expires_at, 0, "", left, points)
         return key
 
     def accrue_pending(
@@ -508,7 +589,3 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
 _NO_GRANTS: dict[str, int] = {}
 _NOT_RISEN: dict[str, tuple[str, Instant]] = {}
 _NOTHING = [0, 0]
-
-
-def _soonest(lot: Lot) -> tuple[int, str, int, str, str]:
-    return (lot.expires_at or NEVER, lot.issued, lot.activates_at, lot.awaits, lot.currency)

@@ -22,7 +22,7 @@ from services.loyalty.domain import (
     tier_periods,
     tiers,
 )
-from services.loyalty.domain.accrual import accrue, announce_accrual
+from services.loyalty.domain.accrual import accrue, announce_told, told_of
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.candidates import among, unmet
 from services.loyalty.domain.counters import in_stock
@@ -32,10 +32,11 @@ from services.loyalty.domain.periods import ended_before, period_key
 from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
 from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import Posting
-from services.loyalty.domain.shares import divide, largest_remainder
+from services.loyalty.domain.shares import divide, largest_remainder, sum_of
 
 _WHOLE = (1, 1)
 _NO_STEPS = (0, 0)
+_NO_BOOSTS: list[str] = []
 
 
 def fire(occasion: Occasion, event: str, activity: str, also: Sequence[Rule] = ()) -> list[Posting]:
@@ -56,20 +57,10 @@ def fire(occasion: Occasion, event: str, activity: str, also: Sequence[Rule] = (
         candidates = [*candidates, *more]
         missed += others
     postings = earn(occasion, candidates, missed)
-    announce_accrual(draft, activity, postings, occasion.order)
-    credited: dict[tuple[str, str], int] = {}
-    for posting in postings:
-        if posting.window and _counted(posting):
-            key = posting.currency, posting.window
-            credited[key] = credited.get(key, 0) + posting.points
-    for (currency, window), points in credited.items():
+    announce_told(draft, activity, occasion.told, occasion.order)
+    for (currency, window), points in occasion.credited.items():
         tiers.judge(draft, currency, credited=points, window=window)
     return postings
-
-
-def _counted(posting: Posting) -> bool:
-    """Whether qualifying points count already, and do not wait in a pending lot."""
-    return posting.lots[0][0].count("/") == 1
 
 
 def earn(
@@ -79,6 +70,8 @@ def earn(
     not, and why, beside the rules ``missed`` before.
     """
     draft = occasion.draft
+    occasion.told = []
+    occasion.credited = {}
     postings: list[Posting] = []
     fired: list[dict[str, Any]] = []
     draft.trace["fired"] = fired
@@ -103,7 +96,7 @@ def earn(
             steps = _steps(occasion, give, spend) if give.steps else _NO_STEPS
             _arithmetic(fact, occasion, give, factor, boosts, steps[1])
             limits = not draft.program.currencies[give.currency].qualifies
-            points, taken = _bound(occasion, rule, fact, points, bounds, capped)
+            points, taken = _bound(occasion, rule, give.currency, fact, points, bounds, capped)
             fact["points"] = points
             fired.append(fact)
             if not points and bounds.short:
@@ -205,18 +198,21 @@ def _bounded(occasion: Occasion, rule: Rule) -> tuple[_Bounds, NotFired]:
 def _bound(
     occasion: Occasion,
     rule: Rule,
+    currency: str,
     fact: dict[str, Any],
     points: int,
     bounds: _Bounds,
     capped: dict[str, int],
 ) -> tuple[int, list[tuple[str, int, int]]]:
     """What limit, caps and budget leave of points, and what was taken from caps and budget."""
-    program, currency = occasion.draft.program, fact["currency"]
+    program = occasion.draft.program
     if points > bounds.points and not program.currencies[currency].qualifies:
         points = _cut(fact, "limit", points, bounds.points)
-    caps: list[str] = []
-    if currency in program.capped:
-        points, caps = _cap(occasion, currency, points, capped, fact)
+    caps: list[tuple[Cap, str]] | None = None
+    if program.capped:
+        caps = occasion.draft.earned_on.capped.get(currency)
+    if caps is not None:
+        points = _cap(occasion, currency, caps, points, capped, fact)
     budget = rule.budget
     if budget is not None and budget.currency != currency:
         budget = None
@@ -225,11 +221,13 @@ def _bound(
         points = _cut(fact, "budget", points, bounds.budget if budget.partial else 0)
     if not points:
         return 0, []
-    if currency in program.capped:
+    taken: list[tuple[str, int, int]] = []
+    if caps is not None:
         capped[currency] = capped.get(currency, 0) + points
-    taken = [(key, 0, points) for key in caps]
-    for key in caps:
-        _count(occasion, key, 0, points)
+        for cap, key in caps:
+            if cap.period != "purchase":
+                taken.append((key, 0, points))
+                _count(occasion, key, 0, points)
     if budget is not None:
         taken.append((rule.budget_key, 0, points))
         occasion.draft.grant(rule.budget_key, points)
@@ -311,11 +309,6 @@ def limit_key(rule: str, limit: Limit, day: date) -> str:
     return f"{rule}/{period_key(limit.period, day)}"
 
 
-def cap_key(cap: Cap, day: date) -> str:
-    """The counter of a cap in the period that holds a civil date: ``cap:points/2011-02``."""
-    return f"cap:{cap.currency}/{period_key(cap.period, day)}"
-
-
 def _count(occasion: Occasion, key: str, times: int, points: int) -> None:
     draft = occasion.draft
     past = draft.day != draft.today and ended_before(key.rpartition("/")[2], draft.today)
@@ -331,8 +324,8 @@ def _boosted(
     """
     weights = _weights(occasion, rule, give, eligible)
     boosts = occasion.draft.program.boosts
-    if rule.id not in boosts.applies_to:
-        return _WHOLE, weights, []
+    if rule.id not in boosts.applies_to or not occasion.boosts():
+        return _WHOLE, weights, _NO_BOOSTS
     matched = [
         (boost.factors[give.currency], lines, boost.id)
         for boost, lines in occasion.boosts()
@@ -340,7 +333,7 @@ def _boosted(
         and (lines is None or any(weights[index] for index in lines))
     ]
     if not matched:
-        return _WHOLE, weights, []
+        return _WHOLE, weights, _NO_BOOSTS
     names = [name for _, _, name in matched]
     whole_order = rule.per == "order" and not give.rates
     if whole_order or all(lines is None for _, lines, _ in matched):
@@ -405,7 +398,7 @@ def _amount(
     """
     numerator, denominator = factor
     if not give.rates:
-        times = sum(weights) if rule.per == "line" else 1
+        times = sum_of(weights) if rule.per == "line" else 1
         return divide(give.fixed * times * numerator, denominator, rule.round)
     rate = give.rates.get(occasion.currency)
     if rate is None:
@@ -413,11 +406,12 @@ def _amount(
     points, per = rate.points * numerator, rate.per * denominator
     if rate.full:
         steps = spend // rate.per
-        whole = steps * sum(weights) * points
+        whole = steps * sum_of(weights) * points
         return divide(whole, spend * denominator, rule.round) if steps else 0
     if rule.per == "line":
         return sum(divide(weight * points, per, rule.round) for weight in weights if weight)
-    return divide(sum(weights) * points, per, rule.round)
+    whole = occasion.total if weights is occasion.spends else sum_of(weights)
+    return divide(whole * points, per, rule.round)
 
 
 def _steps(occasion: Occasion, give: Give, spend: int) -> tuple[int, int]:
@@ -455,24 +449,24 @@ def _cut(fact: dict[str, Any], by: str, points: int, left: int) -> int:
 
 
 def _cap(
-    occasion: Occasion, currency: str, points: int, capped: dict[str, int], fact: dict[str, Any]
-) -> tuple[int, list[str]]:
-    """What the caps leave of points, and their counters."""
-    counters: list[str] = []
-    for cap in occasion.draft.program.caps:
-        if cap.currency != currency:
+    occasion: Occasion,
+    currency: str,
+    caps: list[tuple[Cap, str]],
+    points: int,
+    capped: dict[str, int],
+    fact: dict[str, Any],
+) -> int:
+    """What the caps of a currency, with their counters, leave of points."""
+    for cap, key in caps:
+        if cap.period != "purchase":
+            left = cap.points - occasion.draft.counted(key)[1]
+        elif occasion.order:
+            left = cap.points - capped.get(currency, 0)
+        else:
             continue
-        if cap.period == "purchase":
-            if not occasion.order:
-                continue
-            left = max(0, cap.points - capped.get(currency, 0))
-            points = _cut(fact, "cap_per_purchase", points, left)
-            continue
-        key = cap_key(cap, occasion.draft.day)
-        left = max(0, cap.points - occasion.draft.counted(key)[1])
-        points = _cut(fact, f"cap_per_{cap.period}", points, left)
-        counters.append(key)
-    return points, counters
+        if points > left:
+            points = _cut(fact, f"cap_per_{cap.period}", points, max(0, left))
+    return points
 
 
 def _post(
@@ -495,6 +489,10 @@ def _post(
         order=occasion.order,
         pending=_pending(occasion, rule, currency),
     )
+    occasion.told.append(told_of(rule.id, currency, points, lots[0][0]))
+    if window and lots[0][0].count("/") == 1:  # what is pending does not count yet
+        credit = currency, window
+        occasion.credited[credit] = occasion.credited.get(credit, 0) + points
     return Posting(
         rule.id,
         currency,
@@ -503,7 +501,7 @@ def _post(
         allocated,
         [0] * len(allocated),
         rule.on_refund,
-        rule.min_spend.get(occasion.currency, 0),
+        rule.min_spend.get(occasion.currency, 0) if rule.min_spend else 0,
         eligible or [],
         taken,
         window,

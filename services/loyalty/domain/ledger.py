@@ -4,7 +4,7 @@ currency.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from services.loyalty.domain.calendar import Instant
 
@@ -116,7 +116,10 @@ def entry(
 ) -> LedgerEntry:
     """An entry, made in a third of the time that the named tuple's own constructor takes."""
     fields = (kind, currency, points, buckets[0], buckets[1], lots[0], lots[1], cause, order)
-    return tuple.__new__(LedgerEntry, fields)
+    return _new(LedgerEntry, fields)
+
+
+_new: Final = tuple.__new__
 
 
 def lot_key(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from msgspec import structs
+from msgspec.structs import astuple
 
 from services.loyalty.domain import lots, referrals, refunds, rule_rewards, stamps
 from services.loyalty.domain.activity import (
@@ -26,23 +27,29 @@ from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
 
 def purchase(draft: Draft, body: Purchased) -> None:
+    order: str
+    currency: str
+    paid: list[Line]
+    order, currency, paid, discount, shipping, prepaid, channel, store, payment, _ = astuple(body)
     if draft.facts.receipt is not None:
-        raise Refusal("order_exists", order=body.order)
+        raise Refusal("order_exists", order=order)
     draft.purchases += 1
-    lines = receipt_lines(draft.program, body)
+    lines = receipt_lines(
+        draft.program, paid, discount=discount, shipping=shipping, prepaid=prepaid
+    )
     occasion = Occasion(
         draft,
-        lines=body.lines,
+        lines=paid,
         receipt_lines=lines,
-        currency=body.currency,
-        order=body.order,
-        channel=body.channel,
-        store=body.store,
-        payment=body.payment,
-        shipping=body.shipping,
+        currency=currency,
+        order=order,
+        channel=channel,
+        store=store,
+        payment=payment,
+        shipping=shipping,
     )
-    if occasion.total and not _has_rate(draft.program, body.currency):
-        raise Refusal("currency_without_rate", currency=body.currency)
+    if occasion.total and not _has_rate(draft.program, currency):
+        raise Refusal("currency_without_rate", currency=currency)
     if draft.referral is None or "earning" in draft.affairs.blocked:
         postings = fire(occasion, "purchase", "purchase")
     else:
@@ -54,9 +61,9 @@ def purchase(draft: Draft, body: Purchased) -> None:
             referrals.qualify(occasion, referring)
     if draft.program.stamps:
         stamps.collect(occasion, "purchase")
-    draft.receipts[body.order] = Receipt(
-        body.order,
-        body.currency,
+    draft.receipts[order] = Receipt(
+        order,
+        currency,
         draft.occurred_at,
         draft.program.version,
         draft.seq,
@@ -190,7 +197,7 @@ def _with_amounts_back(receipt: Receipt, back: dict[int, int]) -> Receipt:
 
 
 def _earn_more(draft: Draft, body: Amended, receipt: Receipt, more: list[Line]) -> None:
-    extra = receipt_lines(draft.program, Purchased(body.order, body.currency, more))
+    extra = receipt_lines(draft.program, more)
     occasion = Occasion(
         draft,
         lines=more,

@@ -42,11 +42,17 @@ def _window_at(program: Program, enrolled_at: Instant, at: Instant) -> str:
     return window_key(window, day, enrolled_at, program.zone)
 
 
+_NO_WINDOWS: dict[str, int] = {}
+
+
 def balances(draft: Draft, window: str) -> dict[str, int]:
     """What a window counts of each currency that levels need."""
     tiers = draft.program.tiers
     assert tiers is not None
-    return {currency: balance(draft, window, currency) for currency in tiers.currencies}
+    counted: dict[str, int] = {}
+    for currency in tiers.currencies:
+        counted[currency] = balance(draft, window, currency)
+    return counted
 
 
 def balance(draft: Draft, window: str, name: str) -> int:
@@ -55,6 +61,8 @@ def balance(draft: Draft, window: str, name: str) -> int:
     assert currency.window is not None
     held = _counted(draft.program, draft.windows, name)
     outside = bool(draft.history or draft.facts.history)
+    if not held and not outside:
+        return 0
     total = 0
     for key in windows_counted(currency.window.kind, currency.window.months, window):
         points = held.get(key)
@@ -68,12 +76,10 @@ def balance(draft: Draft, window: str, name: str) -> int:
     return total
 
 
-def _counted(
-    program: Program, windows: Mapping[str, Mapping[str, int]], currency: str
-) -> Mapping[str, int]:
+def _counted(program: Program, windows: dict[str, dict[str, int]], currency: str) -> dict[str, int]:
     """Qualifying points by window: of the currency, and of those whose place it took."""
-    held = windows.get(currency, {})
-    followed = program.successors.get("currencies")
+    held = windows.get(currency, _NO_WINDOWS)
+    followed = program.successors.get("currencies") if program.successors else None
     if not followed:
         return held
     total = dict(held)
@@ -110,8 +116,8 @@ def judge(draft: Draft, currency: str, *, credited: int, window: str) -> None:
         return
     terms = qualifying(draft.program).window
     assert terms is not None
-    current = window_key(terms, draft.today, draft.enrolled_at, draft.tz)
-    counts = window in windows_counted(terms.kind, terms.months, current)
+    current = draft.posted_on.window(terms, draft.enrolled_at)
+    counts = window == current or window in windows_counted(terms.kind, terms.months, current)
     gained = credited if counts else 0
     _reach(draft, tiers, current, (currency, gained), draft.effective_at)
     if window != current:
@@ -127,14 +133,14 @@ def _reach(draft: Draft, tiers: Tiers, window: str, gained: tuple[str, int], at:
     currency, credited = gained
     before = {**after, currency: after[currency] - credited}
     held = draft.standing.reaches
-    new = [
-        reach
-        for level in allowed
-        if not level.allows(before) or not any(reach.level == level.name for reach in held)
-        if (reach := Reach(level.name, at, period_until(draft, tiers, window, at), window))
-        not in held
-        if reach.until > draft.effective_at
-    ]
+    names = [reach.level for reach in held]
+    new: list[Reach] = []
+    for level in allowed:
+        if level.name not in names or not level.allows(before):
+            until = period_until(draft, tiers, window, at)
+            reach = Reach(level.name, at, until, window)
+            if until > draft.effective_at and reach not in held:
+                new.append(reach)
     if new:
         stand(draft, [*held, *new], "reached", keep=True)
 
@@ -225,9 +231,11 @@ def _rank(tiers: Tiers, name: str) -> int:
 
 def period_end(standing: Standing) -> Instant:
     """When the tier period of the level held ends (exclusive), 0 where it has no end."""
-    return max(
-        (reach.until for reach in standing.reaches if reach.level == standing.level), default=0
-    )
+    end, level = 0, standing.level
+    for reach in standing.reaches:
+        if reach.level == level and reach.until > end:
+            end = reach.until
+    return end
 
 
 def enrol(draft: Draft) -> None:

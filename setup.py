@@ -12,15 +12,20 @@ from setuptools import setup
 
 NAMES = """
     accrual basket calendar candidates catalogue chain conditions counters daily decide draft
-    earning ledger lots membership moments occasion periods program purchases refunds refusal
-    shares spending status ticks tiers
+    earning ledger level_gifts lots member_id membership moments money occasion periods program
+    purchases refunds refusal shares spending status ticks tiers
 """
 HOT = [
     *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),
     "services/loyalty/application/batch.py",
+    "services/loyalty/application/bodies.py",
+    "services/loyalty/application/facts.py",
+    "services/loyalty/application/intake.py",
     "services/loyalty/application/programs.py",
     "services/loyalty/application/store.py",
     "services/loyalty/db/rows.py",
+    "services/events/inbox.py",
+    "services/events/reading.py",
 ]
 
 

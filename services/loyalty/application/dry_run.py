@@ -10,8 +10,8 @@ from typing import NamedTuple
 import msgspec
 
 from services.loyalty.application.batch import Batch
+from services.loyalty.application.facts import read_facts
 from services.loyalty.application.programs import NoProgram, Programs
-from services.loyalty.application.record import read_facts
 from services.loyalty.application.store import Decided, Loaded, Session
 from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import Instant

@@ -15,10 +15,11 @@ from typing import TypeAlias
 from services.loyalty.application.batch import Batch, Outcome
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.csv_rows import BadRow
+from services.loyalty.application.facts import read_facts
 from services.loyalty.application.opening_files import OpeningFiles
 from services.loyalty.application.opening_rows import DIGEST, Comer
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import Habits, read_facts, record_batch
+from services.loyalty.application.record import Habits, record_batch
 from services.loyalty.application.store import Loaded, Session
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.calendar import Instant

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from services.loyalty.application.batch import Batch
 from services.loyalty.application.clock import Clock
+from services.loyalty.application.facts import read_facts
 from services.loyalty.application.intake import event_digest
 from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import NoProgram, Programs
 from services.loyalty.application.queries import refresh
-from services.loyalty.application.record import read_facts
 from services.loyalty.application.store import Incoming, Loaded
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, AnyBody, Enrolled, Purchased

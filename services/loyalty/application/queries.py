@@ -8,9 +8,9 @@ from typing import Any
 
 from services.loyalty.application.batch import Batch, Reads
 from services.loyalty.application.clock import Clock
+from services.loyalty.application.facts import needs_rows, read_facts
 from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import needs_rows, read_facts
 from services.loyalty.application.store import Incoming, Loaded, Session
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import Activity, RedemptionRequested

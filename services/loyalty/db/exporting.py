@@ -15,8 +15,8 @@ from services.loyalty.application.exporting import (
     may_come_back,
     windows_named,
 )
+from services.loyalty.application.facts import read_facts
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.record import read_facts
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.books import WINDOW_PREFIX

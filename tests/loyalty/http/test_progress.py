@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from services.loyalty.application import record
+from services.loyalty.application import facts
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.calendar import DAY
@@ -103,7 +103,7 @@ async def test_a_code_that_another_got_meanwhile_is_drawn_anew(
     joining = [enrolled(member, clock.at) for member in ("1", "2")]
     await unpublished.post("/v1/activities", json=joining)
     clock.at += 120 * DAY  # the points of the welcome have expired, so that facts are read
-    monkeypatch.setattr(record, "code_of", lambda _, attempt=0: f"{attempt:012}")
+    monkeypatch.setattr(facts, "code_of", lambda _, attempt=0: f"{attempt:012}")
     looks: list[object] = []
     load_codes = PgSession.load_codes
 
@@ -127,7 +127,7 @@ async def test_a_code_that_another_got_meanwhile_is_drawn_anew(
 async def test_two_of_one_batch_draw_different_codes(
     client: httpx.AsyncClient, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "code_of", lambda _, attempt=0: f"{attempt:012}")
+    monkeypatch.setattr(facts, "code_of", lambda _, attempt=0: f"{attempt:012}")
     joining = [enrolled(member, clock.at) for member in ("1", "2")]
     sent = await client.post("/v1/activities", json=joining)
     assert {each["outcome"] for each in sent.json()} == {"accepted"}

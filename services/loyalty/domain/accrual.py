@@ -221,9 +221,14 @@ def announce_accrual(
 def told_of(rule: str, currency: str, points: int, lot: str) -> dict[str, Any]:
     """What that event says of one posting into a lot, or qualifying window."""
     told: dict[str, Any] = {"rule": rule, "currency": currency, "points": points}
-    if lot.count("/") > 1:  # a window has neither end nor beginning of its own
+    if not counts_already(lot):  # a window has neither end nor beginning of its own
         told.update(_life(lot))
     return told
+
+
+def counts_already(lot: str) -> bool:
+    """Whether points entered a qualifying window, where they count, and no lot; a name tells."""
+    return lot.count("/") == 1
 
 
 def announce_told(draft: Draft, activity: str, told: list[dict[str, Any]], order: str) -> None:

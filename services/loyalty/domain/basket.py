@@ -23,6 +23,7 @@ def receipt_lines(
     proportion to what each cost, by largest remainder, so that no penny is lost or doubled.
     """
     exclude = program.exclude
+    skus, categories, brands = exclude.sku, exclude.category, exclude.brand
     positions: list[int] = []
     quantities: list[int] = []
     values: list[int] = []
@@ -40,7 +41,7 @@ def receipt_lines(
         quantities.append(quantity)
         values.append(quantity * unit_price - off)
         taxed = taxed or tax != 0
-        if sku in exclude.sku or category in exclude.category or brand in exclude.brand:
+        if sku in skus or (categories and category in categories) or (brands and brand in brands):
             excluded.append(index)
     if discount:
         values = _less(values, discount)

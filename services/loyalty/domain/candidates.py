@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
+from typing import Final
 
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.conditions import MOST_TOGETHER, Together
@@ -21,9 +22,10 @@ from services.loyalty.domain.reasons import NotFired
 AMENDMENT = "amendment"
 """The event of what an amendment adds: of channel, store and payment it tells nothing."""
 
-NO_SEGMENTS: frozenset[str] = frozenset()
+NO_SEGMENTS: Final[frozenset[str]] = frozenset()
 
-_OTHER = "\0"  # stands for all that no rule names
+_OTHER: Final = "\0"  # stands for all that no rule names
+_ANY_DAY: Final = date.min
 
 
 class Setting:
@@ -81,17 +83,17 @@ def of_event(program: Program, event: str, setting: Setting) -> Candidates:
     """The candidates of an event: ``purchase``, ``enrolled``, ``engagement:`` and its kind, or
     :data:`AMENDMENT`, of which only the boosts are told.
     """
-    asked = program.asked
+    asked, values = program.asked, program.asked.values
     return _remembered(
         program,
         event if event in asked.events else event.partition(":")[0],
         bisect_right(asked.eras, setting.occurred_at),
-        setting.day if asked.by_day else date.min,
+        setting.day if asked.by_day else _ANY_DAY,
         (
-            setting.level if setting.level in asked.values else _OTHER,
-            setting.channel if setting.channel in asked.values else _OTHER,
-            setting.store if setting.store in asked.values else _OTHER,
-            setting.payment if setting.payment in asked.values else _OTHER,
+            setting.level if setting.level in values else _OTHER,
+            setting.channel if setting.channel in values else _OTHER,
+            setting.store if setting.store in values else _OTHER,
+            setting.payment if setting.payment in values else _OTHER,
         ),
         setting.nth if setting.nth in asked.nths else 0,
         setting.segments & asked.values if setting.segments else NO_SEGMENTS,

@@ -7,7 +7,7 @@ cannot part.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import astuple
 
@@ -586,6 +586,6 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
     return account.ticked if account.status == "stuck" or isinstance(body, Stuck) else None
 
 
-_NO_GRANTS: dict[str, int] = {}
-_NOT_RISEN: dict[str, tuple[str, Instant]] = {}
-_NOTHING = [0, 0]
+_NO_GRANTS: Final[dict[str, int]] = {}
+_NOT_RISEN: Final[dict[str, tuple[str, Instant]]] = {}
+_NOTHING: Final = [0, 0]

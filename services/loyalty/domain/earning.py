@@ -22,14 +22,14 @@ from services.loyalty.domain import (
     tier_periods,
     tiers,
 )
-from services.loyalty.domain.accrual import accrue, announce_told, told_of
+from services.loyalty.domain.accrual import accrue, announce_told, counts_already, told_of
 from services.loyalty.domain.basket import chosen
 from services.loyalty.domain.candidates import among, unmet
 from services.loyalty.domain.counters import in_stock
 from services.loyalty.domain.groups import contested
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import ended_before, period_key
-from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rule
+from services.loyalty.domain.program import Cap, Give, Limit, Pending, Rate, Rule
 from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import Posting
 from services.loyalty.domain.shares import divide, largest_remainder, sum_of
@@ -56,6 +56,7 @@ def fire(occasion: Occasion, event: str, activity: str, also: Sequence[Rule] = (
         more, others = among(occasion.setting, also)
         candidates = [*candidates, *more]
         missed += others
+    occasion.told, occasion.credited = [], {}
     postings = earn(occasion, candidates, missed)
     announce_told(draft, activity, occasion.told, occasion.order)
     for (currency, window), points in occasion.credited.items():
@@ -70,8 +71,6 @@ def earn(
     not, and why, beside the rules ``missed`` before.
     """
     draft = occasion.draft
-    occasion.told = []
-    occasion.credited = {}
     postings: list[Posting] = []
     fired: list[dict[str, Any]] = []
     draft.trace["fired"] = fired
@@ -88,13 +87,14 @@ def earn(
         gave = False
         for give in rule.gives:
             factor, weights, boosts = _boosted(occasion, rule, give, eligible)
-            points = _amount(occasion, rule, give, factor, weights, spend)
+            rate = _rate(occasion, give)
+            points = _amount(occasion, rule, give, rate, factor, weights, spend)
             if points is None:
                 missed.append((rule.id, "no_rate_for_currency"))
                 continue
             fact: dict[str, Any] = {"rule": rule.id, "currency": give.currency, "spend": spend}
-            steps = _steps(occasion, give, spend) if give.steps else _NO_STEPS
-            _arithmetic(fact, occasion, give, factor, boosts, steps[1])
+            steps = _steps(rate, spend) if give.steps else _NO_STEPS
+            _arithmetic(fact, give, rate, factor, boosts, steps[1])
             limits = not draft.program.currencies[give.currency].qualifies
             points, taken = _bound(occasion, rule, give.currency, fact, points, bounds, capped)
             fact["points"] = points
@@ -146,7 +146,8 @@ def _would_give(occasion: Occasion, rule: Rule) -> dict[str, int] | None:
     gives: dict[str, int] = {}
     for give in rule.gives:
         factor, weights, _ = _boosted(occasion, rule, give, eligible)
-        points = _amount(occasion, rule, give, factor, weights, spend) or 0
+        rate = _rate(occasion, give)
+        points = _amount(occasion, rule, give, rate, factor, weights, spend) or 0
         if not occasion.draft.program.currencies[give.currency].qualifies:
             points = min(points, left)
             left -= points
@@ -389,6 +390,7 @@ def _amount(
     occasion: Occasion,
     rule: Rule,
     give: Give,
+    rate: Rate | None,
     factor: tuple[int, int],
     weights: list[int],
     spend: int,
@@ -400,7 +402,6 @@ def _amount(
     if not give.rates:
         times = sum_of(weights) if rule.per == "line" else 1
         return divide(give.fixed * times * numerator, denominator, rule.round)
-    rate = give.rates.get(occasion.currency)
     if rate is None:
         return None
     points, per = rate.points * numerator, rate.per * denominator
@@ -414,21 +415,23 @@ def _amount(
     return divide(whole * points, per, rule.round)
 
 
-def _steps(occasion: Occasion, give: Give, spend: int) -> tuple[int, int]:
+def _steps(rate: Rate | None, spend: int) -> tuple[int, int]:
     """How much a whole step takes where points are given for such, and how many there are."""
-    rate = give.rates.get(occasion.currency)
-    return (rate.per, spend // rate.per) if rate is not None and rate.full else (0, 0)
+    return (rate.per, spend // rate.per) if rate is not None and rate.full else _NO_STEPS
+
+
+def _rate(occasion: Occasion, give: Give) -> Rate | None:
+    return give.rates.get(occasion.currency) if give.rates else None
 
 
 def _arithmetic(
     fact: dict[str, Any],
-    occasion: Occasion,
     give: Give,
+    rate: Rate | None,
     factor: tuple[int, int],
     boosts: list[str],
     steps: int,
 ) -> None:
-    rate = give.rates.get(occasion.currency) if give.rates else None
     if rate is not None:
         fact["rate"] = (rate.points, rate.per)
         if rate.full:
@@ -489,8 +492,9 @@ def _post(
         order=occasion.order,
         pending=_pending(occasion, rule, currency),
     )
-    occasion.told.append(told_of(rule.id, currency, points, lots[0][0]))
-    if window and lots[0][0].count("/") == 1:  # what is pending does not count yet
+    lot = lots[0][0]
+    occasion.told.append(told_of(rule.id, currency, points, lot))
+    if window and counts_already(lot):
         credit = currency, window
         occasion.credited[credit] = occasion.credited.get(credit, 0) + points
     return Posting(

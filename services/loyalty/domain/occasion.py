@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from services.loyalty.domain import conditions, local_days
 from services.loyalty.domain.activity import Line
@@ -22,13 +22,14 @@ from services.loyalty.domain.reasons import NotFired
 from services.loyalty.domain.receipt import ReceiptLine, RuleReward
 from services.loyalty.domain.shares import sum_of
 
-_NOTHING_GIVEN: list[RuleReward] = []
+_NOTHING_GIVEN: Final[list[RuleReward]] = []
 
-_NOTHING_TOLD: list[dict[str, Any]] = []
-_NO_CREDIT: dict[tuple[str, str], int] = {}
-_NO_FIELDS: dict[str, Any] = {}
-_NO_LINES: list[Line] = []
-_NO_PAID: list[ReceiptLine] = []
+_NOTHING_TOLD: Final[list[dict[str, Any]]] = []
+_NOTHING_POSTED: Final[dict[str, int]] = {}
+_NO_CREDIT: Final[dict[tuple[str, str], int]] = {}
+_NO_FIELDS: Final[dict[str, Any]] = {}
+_NO_LINES: Final[list[Line]] = []
+_NO_PAID: Final[list[ReceiptLine]] = []
 
 
 class Occasion:
@@ -93,7 +94,9 @@ class Occasion:
         self.shipping = shipping
         self.of = of
         self.about = about
-        self.posted = posted or {}  # points by currency that the order has already, for its caps
+        self.posted = (
+            posted or _NOTHING_POSTED
+        )  # points by currency that the order has already, for its caps
         self.amends = amends  # of which channel, store and payment are not told
         self.given: list[RuleReward] = _NOTHING_GIVEN  # what rules gave beside points
         then = draft.facts.level_then

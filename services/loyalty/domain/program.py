@@ -654,8 +654,9 @@ class Program:
     points; ``rules_by_event`` indexes rules by ``purchase``, ``enrolled``, and
     ``engagement:<kind>`` (``engagement:`` holds those for every kind). ``successors`` says, under
     ``levels``, ``currencies`` and ``rewards``, what takes the place of names that earlier versions
-    had and this one does not; ``capped`` holds the currencies that have a cap. ``returns`` is the
-    return window: so long after a delivery, else a purchase, returns are to be expected.
+    had and this one does not, and ``succeeded`` is that of currencies; ``capped`` holds the
+    currencies that have a cap. ``returns`` is the return window: so long after a delivery, else a
+    purchase, returns are to be expected.
     ``groups`` says of each group of rules which of them fires, ``best`` or ``first``; ``holds_out``
     whether any rule, boost or card leaves members out; ``idle`` the currencies whose points expire
     when the member is not active.
@@ -719,6 +720,7 @@ class Program:
     rejudges: bool = False
     holds_out: bool = field(init=False)
     idle: tuple[str, ...] = field(init=False)
+    succeeded: Mapping[str, str] = field(init=False)
     counters: Mapping[str, int] = field(init=False)
     budgeted: Mapping[str, Rule] = field(init=False)
     counters_by_event: Mapping[str, tuple[str, ...]] = field(init=False)
@@ -732,6 +734,7 @@ class Program:
         object.__setattr__(self, "languages", frozenset(tags))
         has_window = bool(self.returns.months or self.returns.days)
         object.__setattr__(self, "keeps_returnable", self.transfers and has_window)
+        object.__setattr__(self, "succeeded", self.successors.get("currencies", {}))
         object.__setattr__(self, "capped", frozenset(cap.currency for cap in self.caps))
         friends = [one.friend for one in self.referrals if one.friend.budget]
         budgeted = {rule.budget_key: rule for rule in (*self.rules, *friends) if rule.budget}
@@ -791,8 +794,7 @@ class Program:
 
     def currency_now(self, name: str) -> str:
         """The name under which points of a currency are spent: its own, or its successor's."""
-        followed = self.successors.get("currencies") if self.successors else None
-        return followed.get(name, name) if followed else name
+        return self.succeeded.get(name, name) if self.succeeded else name
 
     def reward_now(self, name: str) -> Reward | None:
         """The terms of a reward: its own, or those of what took its place; None for no reward."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from services.loyalty.domain import badges
 from services.loyalty.domain.account import Account, Lot, Reach, Standing
@@ -42,7 +43,7 @@ def _window_at(program: Program, enrolled_at: Instant, at: Instant) -> str:
     return window_key(window, day, enrolled_at, program.zone)
 
 
-_NO_WINDOWS: dict[str, int] = {}
+_NO_WINDOWS: Final[dict[str, int]] = {}
 
 
 def balances(draft: Draft, window: str) -> dict[str, int]:
@@ -79,7 +80,7 @@ def balance(draft: Draft, window: str, name: str) -> int:
 def _counted(program: Program, windows: dict[str, dict[str, int]], currency: str) -> dict[str, int]:
     """Qualifying points by window: of the currency, and of those whose place it took."""
     held = windows.get(currency, _NO_WINDOWS)
-    followed = program.successors.get("currencies") if program.successors else None
+    followed = program.succeeded
     if not followed:
         return held
     total = dict(held)

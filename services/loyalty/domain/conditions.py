@@ -60,6 +60,15 @@ occurred, and ``member.purchases`` counts the purchase at hand.
 """
 
 
+FEW = frozenset(
+    {
+        "order.lines", "order.channel", "order.payment", "order.currency", "member.tier",
+        "engagement.kind", "engagement.channel",
+    }
+)  # fmt: skip
+"""Variables that take few values, of lines only their number."""
+
+
 class ConditionError(Exception):
     """A condition that cannot be evaluated over one activity, such as an order without lines."""
 
@@ -100,13 +109,15 @@ class Condition:
     """A compiled condition. Two are equal where their texts are.
 
     ``variables`` are those that it may read, and ``fields`` those of a line; it may hold others of
-    which the text has the words.
+    which the text has the words. ``repeats`` says that all of these take few values (:data:`FEW`),
+    and that lines are only counted: so its answer can be remembered.
     """
 
     text: str
     _expression: Any = field(repr=False, compare=False)
     variables: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
     fields: tuple[str, ...] = field(default=(), repr=False, compare=False)
+    repeats: bool = field(default=False, repr=False, compare=False)
 
     def __call__(self, variables: Variables) -> bool:
         """Whether it holds.
@@ -177,7 +188,9 @@ def read_condition(text: str) -> Condition:
         )
     words = set(_WORD.findall(stripped))
     named = frozenset(name for name in NEUTRAL if words.issuperset(name.split(".")))
-    return Condition(stripped, _compile(_runtime(), stripped), named, _fields(stripped, words))
+    fields = _fields(stripped, words)
+    repeats = not fields and named <= FEW
+    return Condition(stripped, _compile(_runtime(), stripped), named, fields, repeats)
 
 
 def _fields(text: str, words: Set[str]) -> tuple[str, ...]:
@@ -187,11 +200,10 @@ def _fields(text: str, words: Set[str]) -> tuple[str, ...]:
     made up only in what has no type of its own, and only a call of ``dyn``, or a list or map of
     what is not written out, has none: there, and where it is hard to say, that is every field.
     """
-    rest = _WRITTEN_OUT.sub("", _STRING.sub("0", text))
+    rest = _WRITTEN_OUT.sub("", _WITH_WRITTEN_OUT.sub("", _STRING.sub("0", text)))
     if "dyn" in words or _HARD_TO_SAY.search(text) or "[" in rest or "{" in rest:
         return tuple(LINE_FIELDS)
-    compares = "==" in text or "!=" in text or "in" in words
-    named = {*words, "position"} if compares else words
+    named = {*words, "position"} if _COMPARISON.search(rest) else words
     return tuple(name for name in LINE_FIELDS if name in named)
 
 
@@ -272,6 +284,8 @@ def _variables(line: Any) -> dict[str, Any]:
 _WORD = re.compile(r"\w+")
 _STRING = re.compile(r"\"[^\"]*\"|'[^']*'")
 _HARD_TO_SAY = re.compile(r"\\|//|\"{3}|'{3}")  # escapes, comments, long texts
+_WITH_WRITTEN_OUT = re.compile(r"[!=]=\s*\d+|\bin\s*\[[\s\d,]*\]")  # which no line ever is
+_COMPARISON = re.compile(r"[!=]=|\bin\b")
 _WRITTEN_OUT = re.compile(r"\[[\s\d,]*\]")  # an index, or a list of numbers and texts
 _COMPLAINT = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _UNKNOWN_VARIABLE = re.compile(r"undeclared reference to '([\w.]+)'")

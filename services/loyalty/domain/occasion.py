@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from services.loyalty.domain import conditions, local_days
@@ -128,6 +129,16 @@ class Occasion:
         Raises:
             ConditionError: it cannot be evaluated over this activity.
         """
+        if when.repeats:
+            return _remembered(
+                when,
+                len(self.lines),
+                self.level,
+                self.channel,
+                self.payment,
+                self.currency,
+                self.of,
+            )
         if self.variables is None:
             asked = self.draft.program.asked.variables
             self.variables = {name: self._value(name) for name in asked}
@@ -211,6 +222,30 @@ _FIELDS = {
     "engagement.about": "about",
 }
 """Variables that are fields of an occasion."""
+
+
+@lru_cache(maxsize=4096)
+def _remembered(
+    when: conditions.Condition,
+    lines: int,
+    level: str,
+    channel: str,
+    payment: str,
+    currency: str,
+    of: str,
+) -> bool:
+    """Whether a condition holds that reads only variables of :data:`conditions.FEW`."""
+    return when(
+        {
+            "order.lines": [_NO_FIELDS] * lines,
+            "order.channel": channel,
+            "order.payment": payment,
+            "order.currency": currency,
+            "member.tier": level,
+            "engagement.kind": of,
+            "engagement.channel": channel,
+        }
+    )
 
 
 def _seen(line: Line, paid: ReceiptLine, fields: tuple[str, ...]) -> dict[str, Any]:

@@ -411,9 +411,10 @@ class Asked:
         nths: every ordinal number of a purchase that any names.
         variables: every variable that a condition, of a card or referral too, may read, and
         fields: every field of a line.
+        monies: every currency of money for which a rule on purchases has a rate.
     """
 
-    __slots__ = ("by_day", "eras", "events", "fields", "nths", "values", "variables")
+    __slots__ = ("by_day", "eras", "events", "fields", "monies", "nths", "values", "variables")
 
     def __init__(
         self,
@@ -433,6 +434,8 @@ class Asked:
         self.variables: frozenset[str] = frozenset().union(*(one.variables for one in conditions))
         fields = {name for one in conditions for name in one.fields}
         self.fields = tuple(name for name in LINE_FIELDS if name in fields)
+        gives = [give for rule in rules_by_event.get("purchase", ()) for give in rule.gives]
+        self.monies: frozenset[str] = frozenset().union(*(give.rates for give in gives))
 
 
 @dataclass(frozen=True, slots=True)

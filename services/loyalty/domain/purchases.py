@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from msgspec import structs
 from msgspec.structs import astuple
 
@@ -21,7 +19,7 @@ from services.loyalty.domain.candidates import AMENDMENT
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
 from services.loyalty.domain.occasion import Occasion
-from services.loyalty.domain.program import Program, Rule
+from services.loyalty.domain.program import Rule
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.refusal import Park, Refusal, purchase_of
 
@@ -48,7 +46,8 @@ def purchase(draft: Draft, body: Purchased) -> None:
         payment=payment,
         shipping=shipping,
     )
-    if occasion.total and not _has_rate(draft.program, currency):
+    monies = draft.program.asked.monies
+    if occasion.total and monies and currency not in monies:  # refused, never guessed
         raise Refusal("currency_without_rate", currency=currency)
     if draft.referral is None or "earning" in draft.affairs.blocked:
         postings = fire(occasion, "purchase", "purchase")
@@ -71,20 +70,6 @@ def purchase(draft: Draft, body: Purchased) -> None:
         postings,
         given=occasion.given,
     )
-
-
-@lru_cache(maxsize=256)
-def _has_rate(program: Program, money: str) -> bool:
-    """Whether any rule has a rate for a currency of money; a currency without one is refused, never
-    guessed.
-    """
-    rates = [
-        give.rates
-        for rule in program.rules_by_event.get("purchase", ())
-        for give in rule.gives
-        if give.rates
-    ]
-    return not rates or any(money in rate for rate in rates)
 
 
 def _receipt(draft: Draft, order: str) -> Receipt:

@@ -44,7 +44,9 @@ def test_lines_can_be_searched() -> None:
         ("order.lines.size() >= 10", ()),
         ("order.lines.exists(l, l.quantity >= 6)", ("quantity",)),
         ("order.lines[0].paid > order.lines[1].spend", ("paid", "spend")),
-        ("order.lines.exists(l, l.brand in ['a', 'b'])", ("position", "brand")),
+        ("order.lines.exists(l, l.brand in ['a', 'b'] && l.paid != 100)", ("brand", "paid")),
+        ("order.lines.exists(l, l.sku == member.tier)", ("position", "sku")),
+        ("order.lines.exists(l, l in order.lines)", ("position",)),
         ("order.lines.exists_one(l, l == order.lines[0])", ("position",)),
         ("dyn(order.lines[0])['s' + 'ku'] == 'a'", tuple(LINE_FIELDS)),
         ("string([order.lines[0], 1][0]['s' + 'ku']) == 'a'", tuple(LINE_FIELDS)),
@@ -54,6 +56,24 @@ def test_lines_can_be_searched() -> None:
 )
 def test_a_condition_tells_what_it_may_read_of_a_line(text: str, fields: tuple[str, ...]) -> None:
     assert read_condition(text).fields == fields
+
+
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("order.lines.size() >= 10 && member.tier == 'gold'", True),
+        ("order.lines.size() in [1, 2] || order.channel in ['app', 'web']", True),
+        ("order.lines[0] == order.lines[1]", False),
+        ("engagement.kind == 'survey' || order.payment == 'card'", True),
+        ("order.lines.exists(l, l.quantity >= 6)", False),
+        ("order.total >= 200", False),
+        ("member.days_enrolled > 30", False),
+    ],
+)
+def test_answers_are_remembered_where_what_is_asked_takes_few_values(
+    text: str, repeats: bool
+) -> None:
+    assert read_condition(text).repeats == repeats
 
 
 def test_member_and_engagement_are_seen() -> None:

@@ -12,7 +12,7 @@ from calendar import monthrange
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from importlib.resources import files
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
 Instant: TypeAlias = int
@@ -29,7 +29,8 @@ IDLE: Instant = NEVER - 1
 comes is the account's to say, see :mod:`idle`.
 """
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta.resolution
 QUARTER = 15 * MINUTE
 """Every UTC offset since 1972 is a multiple of it: a quarter of an hour has one local date, and
 only its first instant can be a midnight.
@@ -55,12 +56,12 @@ def zone(name: str) -> ZoneInfo:
 
 def to_datetime(at: Instant) -> datetime:
     """The instant as an aware datetime in UTC."""
-    return _EPOCH + timedelta(microseconds=at)
+    return _EPOCH + _MICROSECOND * at
 
 
 def from_datetime(moment: datetime) -> Instant:
     """An aware datetime as an instant."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return (moment - _EPOCH) // _MICROSECOND
 
 
 def rfc3339(at: Instant) -> str:

@@ -58,7 +58,7 @@ async def proof(settings: Settings, options: Namespace) -> int:
 def _check(settings: Settings, options: Namespace) -> int:
     given = read_document(options.check, Proof)
     try:
-        [row, entries] = check(given, signing.checking_key(settings, options.key))
+        [row, _, entries] = check(given, signing.checking_key(settings, options.key))
     except NotProven as failure:
         print(f"loyalty: {options.check} proves nothing: {failure}", file=sys.stderr)
         return BOOKS.code

@@ -11,7 +11,7 @@ from services.loyalty.db.journal import COLUMNS, journal_row
 from services.loyalty.db.statements import columns_of
 from services.loyalty.db.tables import ledger
 from services.loyalty.domain import merkle
-from services.loyalty.domain.chain import GENESIS, linked_text
+from services.loyalty.domain.chain import GENESIS, covered_of
 from services.loyalty.domain.checkpoint import Checkpoint, leaf
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.proof import Proof
@@ -96,6 +96,6 @@ async def _texts(connection: asyncpg.Connection, member: str, seq: int, last: in
     for record in await connection.fetch(_ENTRIES, member, seq, last):
         entries.setdefault(record[1], []).append(LedgerEntry(*record[3:]))
     return [
-        linked_text(journal_row(record), entries.get(record[1], []))
+        covered_of(journal_row(record), entries.get(record[1], [])).decode()
         for record in await connection.fetch(_ROWS, member, seq, last)
     ]

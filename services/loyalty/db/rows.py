@@ -6,10 +6,11 @@ encoded once; the chain is continued from the head that was read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -17,7 +18,7 @@ from services.loyalty.application.store import Decided, ProfilePatch, Write
 from services.loyalty.domain.account import encode_account
 from services.loyalty.domain.activity import encode_body, kind_of
 from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
-from services.loyalty.domain.chain import JournalRow, link
+from services.loyalty.domain.chain import bound, covered
 from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, HoldKept, LotTotals
 from services.loyalty.domain.receipt import Receipt, encode_receipt
 from services.loyalty.domain.voucher import (
@@ -31,9 +32,19 @@ EVENT_LIMIT_BYTES = 256 * 1024
 """The largest data of one event or derived activity; what is larger is refused when recorded."""
 
 Row: TypeAlias = tuple[Any, ...]
+_Times: TypeAlias = tuple[datetime, datetime]
+"""When an activity was recorded, and when it takes effect."""
 
-_moment = lru_cache(maxsize=8192)(to_datetime)
-_encode = msgspec.json.Encoder().encode
+_encode: Final = msgspec.json.Encoder().encode
+_moment: Final = lru_cache(maxsize=8192)(to_datetime)
+"""For instants that many rows share, such as when a batch was recorded and when something is due;
+what happens to one member hardly ever repeats and is not worth a place."""
+
+# What other modules made is looked up at every use; a Final of this one is not.
+_encode_body: Final = encode_body
+_kind_of: Final = kind_of
+_ENGINE: Final = ENGINE
+_NO_FACTS: Final = NO_FACTS
 
 
 class EventTooLarge(ValueError):
@@ -135,32 +146,38 @@ def rows_of(writes: Iterable[Write]) -> Rows:
 
 def _add(rows: Rows, write: Write) -> None:
     """Adds what one account's Decisions leave."""
-    loaded, account = write.loaded, write.account
-    member, head, seq = loaded.member, loaded.head, loaded.account.seq
-    level = loaded.account.standing.level
+    loaded, account, decided = write.loaded, write.account, write.decided
+    member, head, was = loaded.member, loaded.head, loaded.account
+    before, level = was.seq, was.standing.level
+    seq = before
     holds: dict[str, HoldKept] = {}
-    for decided in write.decided:
-        decision = decided.decision
+    spent = waiting = False
+    for each in decided:
+        decision = each.decision
+        after = decision.account
         seq += 1
-        assert decision.account.seq == seq, (member, seq, decision.account.seq)
-        head = _journal(rows, member, head, decided)
+        assert after.seq == seq, (member, seq, after.seq)
+        at = to_datetime(decision.effective_at)
+        recorded_at = _moment(decision.activity.recorded_at)
+        head = _journal(rows, member, seq, head, each, (recorded_at, at))
         if decision.events or decision.derived:
-            _outbox(rows.outbox, member, decision)
-        if decision.account.standing.level != level:
-            level = decision.account.standing.level
-            rows.tier_history.append((member, _moment(decision.effective_at), seq, level))
-        if decision.rewards:
-            _rewards(rows.issued_reward, member, decision)
-        for key, granted in decision.grants.items():
-            rows.grant.append((member, key, granted, write.caps.get(key, 0)))
-        if decision.code:
-            rows.referral_code.append((member, decision.code, seq))
+            _outbox(rows.outbox, member, seq, decision, (recorded_at, at))
+        reached = after.standing.level
+        if reached != level:
+            level = reached
+            rows.tier_history.append((member, at, seq, level))
+        if decision.rewards or decision.grants or decision.code:
+            _given(rows, member, seq, at, decision, write.caps)
         if decision.holds:
             holds.update((kept.hold.id, kept) for kept in decision.holds)
+        spent = spent or bool(decision.redemptions or decision.vouchers)
+        waiting = waiting or bool(decision.waits or decision.done_waiting)
     assert account.seq == seq, (member, seq, account.seq)
-    _documents(rows, member, loaded.account.seq, write.decided)
-    _spent(rows, member, loaded.account.seq, write)
-    _waiting(rows, member, write.decided)
+    _documents(rows, member, before, decided)
+    if spent:
+        _spent(rows, member, before, write)
+    if waiting:
+        _waiting(rows, member, decided)
     if holds:
         _holds(rows.hold, member, holds.values())
     if write.profile:
@@ -179,46 +196,81 @@ def _add(rows: Rows, write: Write) -> None:
     )
 
 
-def _journal(rows: Rows, member: str, previous: bytes, decided: Decided) -> bytes:
+def _journal(
+    rows: Rows, member: str, seq: int, previous: bytes, decided: Decided, times: _Times
+) -> bytes:
     """Adds the journal row and its entries; answers the new head of the chain."""
+    recorded, effective = times
     decision = decided.decision
     activity, entries = decision.activity, decision.entries
-    seq, kind = decision.account.seq, kind_of(activity.body)
-    occurred_at, recorded_at = activity.occurred_at, activity.recorded_at
-    effective_at = decision.effective_at
-    first = (member, seq, kind, decision.outcome, decision.reason, decision.version, ENGINE)
-    last = (
-        activity.source,
-        activity.id,
-        decided.event_digest,
-        decided.content_digest,
-        encode_body(activity.body).decode(),
-        "{}" if decision.facts is NO_FACTS else _encode(decision.facts).decode(),
-        _encode(decision.trace).decode(),
+    body, trace = _encode_body(activity.body), _encode(decision.trace)
+    facts = b"{}" if decision.facts is _NO_FACTS else _encode(decision.facts)
+    kind, outcome, reason = _kind_of(activity.body), decision.outcome, decision.reason
+    version, source, name = decision.version, activity.source, activity.id
+    event, content = decided.event_digest, decided.content_digest
+    # Numbers that are only handed on stay the objects that they are.
+    number: Any = seq
+    occurred_at: Any = activity.occurred_at
+    effective_at: Any = decision.effective_at
+    occurred = effective if effective_at == occurred_at else to_datetime(occurred_at)
+    columns: Row = (
+        member,
+        number,
+        kind,
+        outcome,
+        reason,
+        version,
+        _ENGINE,
+        occurred_at,
+        activity.recorded_at,
+        effective_at,
+        source,
+        name,
+        event,
+        content,
     )
-    # What a named tuple's own constructor costs shows here, where it is called for every row.
-    row = tuple.__new__(JournalRow, (*first, occurred_at, recorded_at, effective_at, *last))
-    head = link(previous, row, entries)
-    times = (_moment(occurred_at), _moment(recorded_at), _moment(effective_at))
-    rows.journal.append((*first, *times, *last, head))
+    head = bound(previous, covered(columns, body, facts, trace, entries))
+    rows.journal.append(
+        (
+            member,
+            number,
+            kind,
+            outcome,
+            reason,
+            version,
+            _ENGINE,
+            occurred,
+            recorded,
+            effective,
+            source,
+            name,
+            event,
+            content,
+            body.decode(),
+            facts.decode(),
+            trace.decode(),
+            head,
+        )
+    )
+    ledger = rows.ledger
     for n, entry in enumerate(entries):
-        rows.ledger.append((member, seq, n, *entry))
+        place: Row = (member, number, n)
+        ledger.append(place + entry)
     return head
 
 
-def _outbox(outbox: list[Row], member: str, decision: Decision) -> None:
-    seq, recorded_at = decision.account.seq, _moment(decision.activity.recorded_at)
-    at = _moment(decision.effective_at)
-    n = 0
+def _outbox(outbox: list[Row], member: str, seq: int, decision: Decision, times: _Times) -> None:
+    n, (recorded, at) = 0, times
     for event in decision.events:
-        text = _small(member, event.type, _encode(event.data))
-        outbox.append((member, seq, n, recorded_at, at, event.type, None, text))
+        kind = event.type
+        text = _small(member, kind, _encode(event.data))
+        outbox.append((member, seq, n, recorded, at, kind, None, text))
         n += 1
     for derived in decision.derived:
-        kind = kind_of(derived.body)
-        text = _small(member, kind, encode_body(derived.body))
-        since = _moment(derived.occurred_at) if derived.occurred_at else at
-        outbox.append((member, seq, n, recorded_at, since, kind, derived.target, text))
+        kind = _kind_of(derived.body)
+        text = _small(member, kind, _encode_body(derived.body))
+        since = to_datetime(derived.occurred_at) if derived.occurred_at else at
+        outbox.append((member, seq, n, recorded, since, kind, derived.target, text))
         n += 1
 
 
@@ -228,22 +280,17 @@ def _small(member: str, type_: str, text: bytes) -> str:
     return text.decode()
 
 
-def _rewards(issued: list[Row], member: str, decision: Decision) -> None:
-    seq, at = decision.account.seq, _moment(decision.effective_at)
-    for n, reward in enumerate(decision.rewards):
-        issued.append(
-            (
-                member,
-                seq,
-                n,
-                reward.reward,
-                reward.how,
-                reward.by,
-                reward.points,
-                at,
-                reward.voucher,
-            )
-        )
+def _given(
+    rows: Rows, member: str, seq: int, at: datetime, decision: Decision, caps: Mapping[str, int]
+) -> None:
+    """Rewards and a code that the member got, and what was taken of shared counters for it."""
+    for n, each in enumerate(decision.rewards):
+        what = (each.reward, each.how, each.by, each.points)
+        rows.issued_reward.append((member, seq, n, *what, at, each.voucher))
+    for key, granted in decision.grants.items():
+        rows.grant.append((member, key, granted, caps.get(key, 0)))
+    if decision.code:
+        rows.referral_code.append((member, decision.code, seq))
 
 
 def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> None:
@@ -259,9 +306,10 @@ def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> 
         decision = each.decision
         for receipt in decision.receipts:
             receipts[receipt.order] = receipt
-        for key, more in decision.lots.items():
-            was = lots.get(key)
-            lots[key] = more if was is None else was.plus(more)
+        if decision.lots:
+            for key, more in decision.lots.items():
+                was = lots.get(key)
+                lots[key] = more if was is None else was.plus(more)
         if decision.history:
             history.update(decision.history)
     for order, receipt in receipts.items():

@@ -7,7 +7,6 @@ checkpoint, from there by an audit path to the root, and the root is signed.
 from __future__ import annotations
 
 from base64 import b64decode
-from hashlib import sha256
 from typing import Annotated, Any
 
 import msgspec
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta
 
 from services.loyalty.domain import merkle
+from services.loyalty.domain.chain import bound
 from services.loyalty.domain.checkpoint import Checkpoint, is_signed_by, key_id, leaf
 
 
@@ -23,9 +23,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         previous: the link before the row, in base64.
-        rows: the row, and all that follow it up to the member's head in the checkpoint, each as the
-            JSON text ``[journal columns, ledger entries]``. A row's link is the SHA-256 of the link
-            before it followed by this text.
+        rows: the row, and all that follow it up to the member's head in the checkpoint, each as a
+            text: one line of JSON, ``[columns before the body, lengths of body, facts and trace in
+            bytes, ledger entries]``, a line feed, then body, facts and trace with nothing between.
+            A row's link is the SHA-256 of the link before it followed by this text in UTF-8.
         index: place of the member among the leaves of the tree, from 0.
         path: sibling hashes from the leaf to the root, in hexadecimal (RFC 6962 section 2.1.1).
     """
@@ -44,7 +45,7 @@ class NotProven(Exception):
 
 
 def check(proof: Proof, key: Ed25519PublicKey) -> list[Any]:
-    """The proven row as ``[journal columns, ledger entries]``.
+    """The proven row as ``[columns before the body, lengths of the documents, ledger entries]``.
 
     Raises:
         NotProven: it is not, or not by this key.
@@ -72,14 +73,14 @@ def _head(proof: Proof) -> bytes:
         raise NotProven("the link before the row is not base64") from None
     for place, text in enumerate(proof.rows):
         _row(proof, place)
-        head = sha256(head + text.encode()).digest()
+        head = bound(head, text.encode())
     return head
 
 
 def _row(proof: Proof, place: int) -> list[Any]:
-    """What a row's text says; it must be of this member, and one seq after the one before."""
+    """What a row's first line says; it must be of this member, and one seq after the one before."""
     try:
-        said = msgspec.json.decode(proof.rows[place])
+        said = msgspec.json.decode(proof.rows[place].partition("\n")[0])
         member, seq = said[0][:2]
     except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
         raise NotProven(f"row {place + 1} is not a journal row with its entries") from None

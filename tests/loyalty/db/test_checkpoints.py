@@ -198,7 +198,7 @@ async def test_every_row_under_a_checkpoint_can_be_proven_to_anybody(
     rows = await connection.fetch("SELECT member_id, seq, kind FROM journal")
     for member, seq, kind in rows:
         proof = await prove(connection, member, seq)
-        row, entries = check(proof, KEY.public_key())
+        row, _, entries = check(proof, KEY.public_key())
         assert (row[0], row[1], row[2]) == (member, seq, kind)
         assert len(entries) == (2 if kind == "purchase" else 0)
         assert proof.checkpoint.number == (1 if seq <= 2 else 2)

@@ -6,8 +6,10 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.loyalty.domain.chain import GENESIS, JournalRow, link
+from services.loyalty.domain.chain import GENESIS, JournalRow, covered_of, link
 from services.loyalty.domain.ledger import LedgerEntry
 
 ROW = JournalRow(
@@ -49,10 +51,53 @@ def test_a_missing_digest_is_not_an_empty_one() -> None:
     )
 
 
+DOCUMENTS = st.text(alphabet='a",[]\n0é', max_size=4)
+"""Few letters, and those that could be taken for what stands between fields."""
+
+ROWS = st.builds(
+    ROW._replace,
+    reason=DOCUMENTS,
+    source=DOCUMENTS,
+    event_id=DOCUMENTS,
+    event_digest=st.none() | st.binary(max_size=2),
+    content_digest=st.none() | st.binary(max_size=2),
+    body=DOCUMENTS,
+    facts=DOCUMENTS,
+    trace=DOCUMENTS,
+)
+ENTRIES = st.lists(
+    st.builds(ENTRY._replace, lot_to=DOCUMENTS, cause=DOCUMENTS, order=DOCUMENTS), max_size=2
+)
+
+
+@given(ROWS, ENTRIES, ROWS, ENTRIES)
+def test_other_rows_and_entries_never_cover_the_same_bytes(
+    row: JournalRow, entries: list[LedgerEntry], other: JournalRow, others: list[LedgerEntry]
+) -> None:
+    same = (row, entries) == (other, others)
+    assert (covered_of(row, entries) == covered_of(other, others)) == same
+
+
+@given(ROWS, ENTRIES, st.data())
+def test_bytes_that_move_to_a_neighbouring_column_show(
+    row: JournalRow, entries: list[LedgerEntry], data: st.DataObject
+) -> None:
+    names = data.draw(
+        st.sampled_from([("source", "event_id"), ("body", "facts"), ("facts", "trace")])
+    )
+    first, second = (getattr(row, name) for name in names)
+    cut = data.draw(st.integers(0, len(first + second)))
+    texts = ((first + second)[:cut], (first + second)[cut:])
+    moved = row._replace(**dict(zip(names, texts, strict=True)))
+    assert (link(GENESIS, moved, entries) == link(GENESIS, row, entries)) == (moved == row)
+
+
 def test_anyone_can_recompute_a_link_with_json_and_sha_256() -> None:
     text = (
         '[["ada",3,"purchase","accepted","",1,1,10,12,11,"/shop","e1","ZGRkZGRkZGRkZGRkZGRkZA==",'
-        '"Y2NjY2NjY2NjY2NjY2NjYw==","{\\"kind\\":\\"purchase\\"}","{}","{\\"fired\\":{}}"],'
-        '[["accrual","points",5,"issuance","available","","lot","base","o1"]]]'
+        '"Y2NjY2NjY2NjY2NjY2NjYw=="],[19,2,12],'
+        '[["accrual","points",5,"issuance","available","","lot","base","o1"]]]\n'
+        '{"kind":"purchase"}{}{"fired":{}}'
     )
+    assert covered_of(ROW, [ENTRY]).decode() == text
     assert link(GENESIS, ROW, [ENTRY]) == sha256(bytes(32) + text.encode()).digest()

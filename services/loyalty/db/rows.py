@@ -260,7 +260,8 @@ def _journal(
 
 
 def _outbox(outbox: list[Row], member: str, seq: int, decision: Decision, times: _Times) -> None:
-    n, (recorded, at) = 0, times
+    n = 0
+    recorded, at = times
     for event in decision.events:
         kind = event.type
         text = _small(member, kind, _encode(event.data))

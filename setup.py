@@ -11,9 +11,9 @@ import os
 from setuptools import setup
 
 NAMES = """
-    accrual basket calendar candidates catalogue chain conditions counters daily decide draft
-    earning ledger level_gifts lots member_id membership moments money occasion periods program
-    purchases refunds refusal shares spending status ticks tiers
+    accrual basket calendar candidates catalogue chain conditions counters daily decide decision
+    draft earning envelope ledger level_gifts lots member_id membership moments money occasion
+    periods program purchases refunds refusal shares spending status ticks tiers
 """
 HOT = [
     *(f"services/loyalty/domain/{name}.py" for name in NAMES.split()),

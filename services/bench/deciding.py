@@ -15,11 +15,12 @@ from services.bench.scene import Story, member_name, purchases
 from services.loyalty.application.collector import spare_the_collector
 from services.loyalty.application.intake import read_event
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.activity import Activity, Enrolled
+from services.loyalty.domain.activity import Enrolled
 from services.loyalty.domain.calendar import DAY, Instant
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import NO_FACTS
 from services.loyalty.domain.document import parse_program
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS
 from services.loyalty.domain.program import Program
 
 RULES = (5, 20, 100)

@@ -30,8 +30,9 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.db.connect import connected
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain import decide
-from services.loyalty.domain.activity import Activity, Enrolled
+from services.loyalty.domain.activity import Enrolled
 from services.loyalty.domain.calendar import DAY, Instant
+from services.loyalty.domain.envelope import Activity
 
 ONE = Shape(1, 1)
 TWO_LANES = Shape(1, 2)

@@ -15,7 +15,8 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.db.connect import connected
 from services.loyalty.db.migrate import require_schema
 from services.loyalty.db.session import PgSession
-from services.loyalty.domain.activity import Activity, Adjusted, AnyBody, Approved, encode_body
+from services.loyalty.domain.activity import Adjusted, AnyBody, Approved, encode_body
+from services.loyalty.domain.envelope import Activity
 from services.settings import Settings
 
 SOURCE = "loyalty.cli"

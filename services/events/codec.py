@@ -14,7 +14,6 @@ from services.loyalty.application.intake import DERIVED_SOURCE, event_digest, un
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain.activity import (
-    Activity,
     Amended,
     AnyBody,
     Cancelled,
@@ -44,6 +43,7 @@ from services.loyalty.domain.activity import (
     decode_body,
 )
 from services.loyalty.domain.calendar import Instant, rfc3339
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 
 SOURCE = "/loyalty"

@@ -10,8 +10,9 @@ from services.events.inbox import Message, Partition, Unusable
 from services.events.topics import ENGAGEMENTS, MEMBERS, PURCHASES
 from services.loyalty.application.intake import event_digest
 from services.loyalty.application.store import Incoming
-from services.loyalty.domain.activity import Activity, AnyBody, Engaged, Enrolled
+from services.loyalty.domain.activity import AnyBody, Engaged, Enrolled
 from services.loyalty.domain.calendar import DAY, HOUR, Instant, from_datetime, rfc3339
+from services.loyalty.domain.envelope import Activity
 
 NOW = from_datetime(datetime(2011, 1, 10, 12, tzinfo=UTC))
 """The instant at which the tests of the edge play."""

@@ -9,7 +9,7 @@ import msgspec
 from services.loyalty.application.programs import Programs
 from services.loyalty.domain import refunds
 from services.loyalty.domain.account import Account, encode_account
-from services.loyalty.domain.activity import Activity, decode_body, encode_body, kind_of
+from services.loyalty.domain.activity import decode_body, encode_body, kind_of
 from services.loyalty.domain.books import (
     WINDOW_PREFIX,
     MemberBooks,
@@ -19,7 +19,9 @@ from services.loyalty.domain.books import (
 )
 from services.loyalty.domain.calendar import NEVER, Instant, from_datetime
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import Decision, Facts
+from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.ledger import LedgerEntry, check_invariants
 from services.loyalty.domain.moments import due_at
 from services.loyalty.domain.receipt import Receipt, decode_receipt

@@ -32,7 +32,6 @@ from services.loyalty.domain import (
 )
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
-    Activity,
     Amended,
     AnyBody,
     BenefitUsed,
@@ -64,15 +63,10 @@ from services.loyalty.domain.calendar import Instant, local_date
 from services.loyalty.domain.catalogue import redemption_key
 from services.loyalty.domain.daily import cap_key
 from services.loyalty.domain.decide import decide, effective_at
-from services.loyalty.domain.decision import (
-    NO_FACTS,
-    Decision,
-    EndedHold,
-    Facts,
-    LotTotals,
-    Referrer,
-)
+from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.earning import limit_key
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS, EndedHold, Facts, LotTotals, Referrer
 from services.loyalty.domain.longevity import reinstatable
 from services.loyalty.domain.moments import (
     REFERRAL,
@@ -98,7 +92,6 @@ _EARNING = (Purchased, ClaimedPurchase, Amended, Engaged, Enrolled)
 """Bodies that rules look at."""
 
 
-@dataclass(slots=True)
 class Outcome:
     """What became of one incoming message.
 
@@ -106,11 +99,19 @@ class Outcome:
     journal row, 0 where it has none.
     """
 
-    status: str
-    reason: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
-    seq: int = 0
-    decision: Decision | None = None
+    def __init__(
+        self,
+        status: str,
+        reason: str = "",
+        details: dict[str, Any] | None = None,
+        seq: int = 0,
+        decision: Decision | None = None,
+    ) -> None:
+        self.status = status
+        self.reason = reason
+        self.details: dict[str, Any] = {} if details is None else details
+        self.seq = seq
+        self.decision = decision
 
 
 @dataclass(slots=True)

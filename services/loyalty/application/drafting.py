@@ -21,11 +21,13 @@ from services.loyalty.application.batch import Batch, Reads, code_named
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Incoming, Loaded
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.activity import Activity, decode_body
+from services.loyalty.domain.activity import decode_body
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS, JournalRow
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import NO_FACTS, Decision, Facts
+from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS, Facts
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
 

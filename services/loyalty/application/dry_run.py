@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-import msgspec
-
 from services.loyalty.application.batch import Batch
 from services.loyalty.application.facts import read_facts
 from services.loyalty.application.programs import NoProgram, Programs
@@ -61,9 +59,7 @@ async def moved(
     if not draft.rejudges:
         return []
     at = draft.holds_from
-    due = {
-        member: msgspec.structs.replace(loaded, due_at=at) for member, loaded in accounts.items()
-    }
+    due = {member: _due(loaded, at) for member, loaded in accounts.items()}
     reads = await read_facts(session, programs, at, due)
     batch = Batch(programs, at, due, reads)
     found = []
@@ -72,6 +68,19 @@ async def moved(
         if write := batch.leave(member):
             found += _changes(member, due[member], write.decided, name_of(draft))
     return found
+
+
+def _due(one: Loaded, at: Instant) -> Loaded:
+    return Loaded(
+        one.member,
+        one.version,
+        one.account,
+        one.head,
+        at,
+        one.hmac_key,
+        one.born_on,
+        one.born_set_at,
+    )
 
 
 def rises(draft: Program, one: Moved) -> bool:

@@ -52,7 +52,7 @@ from services.loyalty.domain.activity import (
     VoucherVoided,
 )
 from services.loyalty.domain.calendar import NEVER, Instant
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.moments import REFERRAL
 from services.loyalty.domain.referrals import code_of
 

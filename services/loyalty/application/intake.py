@@ -20,8 +20,8 @@ from services.loyalty.application import bodies
 from services.loyalty.application.contract import INCOMING, Envelope
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
-from services.loyalty.domain.activity import Activity
 from services.loyalty.domain.calendar import DAY, Instant
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency
 

@@ -15,7 +15,6 @@ from services.loyalty.application.intake import IMPORT_SOURCE, event_digest
 from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain.account import Reach, Standing
 from services.loyalty.domain.activity import (
-    Activity,
     Opening,
     OpeningLot,
     OpeningOrder,
@@ -24,6 +23,7 @@ from services.loyalty.domain.activity import (
     encode_body,
 )
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, month_text
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency, minor_units
 from services.loyalty.domain.opening_mistakes import Mistake, Why
 from services.loyalty.domain.opening_mistakes import Path as Part

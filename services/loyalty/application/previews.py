@@ -13,10 +13,11 @@ from services.loyalty.application.programs import NoProgram, Programs
 from services.loyalty.application.queries import refresh
 from services.loyalty.application.store import Incoming, Loaded
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.activity import Activity, AnyBody, Enrolled, Purchased
+from services.loyalty.domain.activity import AnyBody, Enrolled, Purchased
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.program import Program
 
 SOURCE = "loyalty.previews"

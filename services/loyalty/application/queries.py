@@ -13,10 +13,11 @@ from services.loyalty.application.online import OnlineStore
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.store import Incoming, Loaded, Session
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.activity import Activity, RedemptionRequested
+from services.loyalty.domain.activity import RedemptionRequested
 from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import Facts
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.program import Program, Reward
 
 

@@ -19,8 +19,9 @@ from services.loyalty.application.contract import CODE_PATTERN
 from services.loyalty.application.csv_rows import BadRow, instant_of
 from services.loyalty.application.intake import event_digest
 from services.loyalty.application.store import Incoming
-from services.loyalty.domain.activity import Activity, Segmented, encode_body
+from services.loyalty.domain.activity import Segmented, encode_body
 from services.loyalty.domain.calendar import Instant, rfc3339
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.member_id import BadMemberId, check_member_id
 
 SOURCE = "loyalty.segments"

@@ -26,7 +26,6 @@ from services.loyalty.application.store import (
 )
 from services.loyalty.domain import counters
 from services.loyalty.domain.activity import (
-    Activity,
     AnyBody,
     MergeRequested,
     PoolJoinRequested,
@@ -36,6 +35,7 @@ from services.loyalty.domain.activity import (
     VoucherVoided,
 )
 from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.program import Program
 
 SOURCE = "loyalty.http"

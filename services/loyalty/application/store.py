@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from typing import Protocol
-
-import msgspec
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.activity import Activity, AnyBody
+from services.loyalty.domain.activity import AnyBody
 from services.loyalty.domain.calendar import Instant
-from services.loyalty.domain.decision import Decision, EndedHold, LotTotals
+from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.voucher import Redemption, Voucher
 
@@ -35,7 +36,7 @@ class ProfilePatch:
     born_known_at: Instant = 0
 
 
-class Incoming(msgspec.Struct, frozen=True, gc=False):
+class Incoming:
     """One accepted message on its way to be decided.
 
     Attributes:
@@ -46,54 +47,88 @@ class Incoming(msgspec.Struct, frozen=True, gc=False):
         profile: personal data for the profile, or None.
     """
 
-    member: str
-    activity: Activity
-    event_digest: bytes
-    content: bytes
-    profile: ProfilePatch | None = None
+    def __init__(
+        self,
+        member: str,
+        activity: Activity,
+        event_digest: bytes,
+        content: bytes,
+        profile: ProfilePatch | None = None,
+    ) -> None:
+        self.member: Final = member
+        self.activity: Final = activity
+        self.event_digest: Final = event_digest
+        self.content: Final = content
+        self.profile: Final = profile
 
 
-class Loaded(msgspec.Struct, frozen=True, gc=False):
+class Loaded:
     """An account as it was read, with what of its profile decisions need.
 
     ``due_at`` is the stored next due moment (never late, perhaps early) or None; ``head`` the last
     link of the chain; ``hmac_key`` is empty once the profile was erased.
     """
 
-    member: str
-    version: int
-    account: Account
-    head: bytes
-    due_at: Instant | None
-    hmac_key: bytes
-    born_on: date | None = None
-    born_set_at: Instant = 0
+    def __init__(
+        self,
+        member: str,
+        version: int,
+        account: Account,
+        head: bytes,
+        due_at: Instant | None,
+        hmac_key: bytes,
+        born_on: date | None = None,
+        born_set_at: Instant = 0,
+    ) -> None:
+        self.member: Final = member
+        self.version: Final = version
+        self.account: Final = account
+        self.head: Final = head
+        self.due_at: Final = due_at
+        self.hmac_key: Final = hmac_key
+        self.born_on: Final = born_on
+        self.born_set_at: Final = born_set_at
 
 
-class Decided(msgspec.Struct, frozen=True):
+class Decided:
     """A Decision with the digests of the message that caused it (None where the service made the
     activity itself).
     """
 
-    decision: Decision
-    event_digest: bytes | None = None
-    content_digest: bytes | None = None
+    def __init__(
+        self,
+        decision: Decision,
+        event_digest: bytes | None = None,
+        content_digest: bytes | None = None,
+    ) -> None:
+        self.decision: Final = decision
+        self.event_digest: Final = event_digest
+        self.content_digest: Final = content_digest
 
 
-@dataclass(slots=True)
 class Write:
     """All that one transaction records for one account: its Decisions in order and the state after
     the last. ``caps`` are those of the shared counters, under which grants were made; ``codes``
     those drawn for vouchers, by their digests.
     """
 
-    loaded: Loaded
-    account: Account
-    due_at: Instant | None
-    decided: list[Decided] = field(default_factory=list)
-    profile: ProfilePatch | None = None
-    caps: Mapping[str, int] = field(default_factory=dict)
-    codes: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        loaded: Loaded,
+        account: Account,
+        due_at: Instant | None,
+        decided: list[Decided],
+        profile: ProfilePatch | None = None,
+        caps: Mapping[str, int] = MappingProxyType({}),
+        codes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.loaded = loaded
+        self.account = account
+        self.due_at = due_at
+        self.decided = decided
+        self.profile = profile
+        self.caps = caps
+        self.codes = codes
 
 
 class Recording(Protocol):

@@ -40,7 +40,7 @@ from services.loyalty.domain.calendar import (
     rfc3339,
 )
 from services.loyalty.domain.consideration import Change, Consideration, Found, Row, decided_body
-from services.loyalty.domain.decision import Facts
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.movements import OPENING, PERIOD, Carried, Leg, Movements
 from services.loyalty.domain.program import Program

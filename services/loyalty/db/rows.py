@@ -19,7 +19,8 @@ from services.loyalty.domain.account import encode_account
 from services.loyalty.domain.activity import encode_body, kind_of
 from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
 from services.loyalty.domain.chain import bound, covered
-from services.loyalty.domain.decision import ENGINE, NO_FACTS, Decision, HoldKept, LotTotals
+from services.loyalty.domain.decision import ENGINE, Decision, HoldKept
+from services.loyalty.domain.facts import NO_FACTS, LotTotals
 from services.loyalty.domain.receipt import Receipt, encode_receipt
 from services.loyalty.domain.voucher import (
     Redemption,

@@ -21,7 +21,7 @@ from services.loyalty.domain.account import Account, decode_account, encode_acco
 from services.loyalty.domain.activity import AnyBody, decode_body
 from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
 from services.loyalty.domain.chain import GENESIS
-from services.loyalty.domain.decision import EndedHold, LotTotals
+from services.loyalty.domain.facts import EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 from services.loyalty.domain.voucher import (
     Redemption,

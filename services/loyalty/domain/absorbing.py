@@ -29,8 +29,9 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.books import WINDOW_PREFIX
 from services.loyalty.domain.calendar import local_date
-from services.loyalty.domain.decision import Derived, LotTotals
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.membership import take_over_segments
 from services.loyalty.domain.periods import LIFETIME, ended_before
 from services.loyalty.domain.refusal import Refusal

@@ -719,19 +719,6 @@ AnyBody: TypeAlias = (
 )
 
 
-class Activity(msgspec.Struct, frozen=True, gc=False):
-    """One body with its times. ``source`` and ``id`` name it for its producer (CloudEvents 1.0);
-    both are empty for activities that the service makes itself. ``recorded_at`` is ours and comes
-    from the one Clock.
-    """
-
-    body: AnyBody
-    occurred_at: Instant
-    recorded_at: Instant
-    source: str = ""
-    id: str = ""
-
-
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(AnyBody).decode
 

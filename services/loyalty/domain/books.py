@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.loyalty.domain.account import Account
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import MAY_BE_NEGATIVE, TRANSFERS, LedgerEntry
 from services.loyalty.domain.voucher import OPEN, Redemption, Voucher
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.loyalty.domain.activity import PoolRecalled
-from services.loyalty.domain.decision import Derived, LotTotals
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.lots import available_key
 from services.loyalty.domain.receipt import Posting
 

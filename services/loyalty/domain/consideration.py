@@ -27,7 +27,7 @@ from services.loyalty.domain.activity import (
 from services.loyalty.domain.approved import Approvals
 from services.loyalty.domain.basket import discounted
 from services.loyalty.domain.calendar import Instant, local_date, month_text
-from services.loyalty.domain.decision import Facts
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.purchases import added

@@ -37,7 +37,6 @@ from services.loyalty.domain import (
 )
 from services.loyalty.domain.account import Account, Waiting
 from services.loyalty.domain.activity import (
-    Activity,
     Adjusted,
     Amended,
     AnyBody,
@@ -95,9 +94,11 @@ from services.loyalty.domain.activity import (
     kind_of,
 )
 from services.loyalty.domain.calendar import DAY, NEVER, QUARTER, Instant, local_date, rfc3339
-from services.loyalty.domain.decision import Decision, Facts
+from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import ended_before
 from services.loyalty.domain.program import Program

@@ -1,15 +1,18 @@
-"""Facts that go into a decision, and the Decision that comes out."""
+"""The Decision that comes out of an activity, and what it is made of.
+
+None of it is a document: what is kept of it becomes rows. So these are plain classes, which cost
+little to make and to read once they are compiled, and a Decision is read some sixty times.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from services.loyalty.domain.account import Account, Hold
-from services.loyalty.domain.activity import Activity, AnyBody
+from services.loyalty.domain.activity import AnyBody
 from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Receipt
 from services.loyalty.domain.voucher import Redemption, Voucher
@@ -20,135 +23,48 @@ stay.
 """
 
 
-class LotTotals(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Totals of a lot that left the working state; rows of the same lot add up.
-
-    ``expired`` less ``reclaimed`` is what a clawback may still take at no cost to the member, and
-    what can be reinstated. ``successors`` are the lots, in the order of their names, to which
-    points of this one were moved for a longer life: a clawback follows them.
-    """
-
-    taken_in: int = 0
-    expired: int = 0
-    reclaimed: int = 0
-    successors: tuple[str, ...] = ()
-
-    def plus(self, more: LotTotals) -> LotTotals:
-        """The totals of both."""
-        successors = self.successors
-        if more.successors:
-            successors = tuple(sorted({*successors, *more.successors}))
-        return LotTotals(
-            self.taken_in + more.taken_in,
-            self.expired + more.expired,
-            self.reclaimed + more.reclaimed,
-            successors,
-        )
-
-
-class EndedHold(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """How and when a hold ended: ``captured``, ``voided``, ``lapsed`` or ``closed``."""
-
-    state: str
-    ended_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
 class HoldKept:
     """A hold as a Decision left it: ``open``, or ended at an instant (else 0)."""
 
-    hold: Hold
-    state: str = "open"
-    ended_at: Instant = 0
+    def __init__(self, hold: Hold, state: str = "open", ended_at: Instant = 0) -> None:
+        self.hold = hold
+        self.state = state
+        self.ended_at = ended_at
 
 
-class Referrer(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Whom a referral code names, the status of that account as it was read, and who named it."""
-
-    member: str
-    status: str
-    friend: str
-
-
-class Facts(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """All that one decision needs from outside the account, journaled with its activity.
-
-    Attributes:
-        receipt: the receipt of the order that the activity names, if there is one.
-        lots: totals of lots that have left the working state: those that the receipt names and
-            what took their place, or those from which points may be reinstated.
-        history: counters of past periods and closed windows, by key (see :mod:`history`).
-        level_then: the tier held when a late activity occurred, where it differs from the one held
-            now.
-        parked: for ``resumed`` and ``lapsed``, the body that was parked, and when it had occurred.
-        birthday_set_days: for a birthday tick, days since the date of birth was set or changed.
-        member: the member's id, where rules of the programme leave members out by it.
-        allowances: by shared counter, what is left of it for this activity.
-        referrer: whom the referral code that the activity carries names, if anybody.
-        waiting: for a claim, what waits at the receipt and when each had occurred, in order.
-        code: a referral code drawn for the member, who has none yet.
-        hold: how the hold ended that the activity names, if it is open no more.
-        redemption: the redemption that the activity names, if there is one.
-        voucher: the voucher that the activity, or its redemption, names, if there is one.
-        codes: digests of voucher codes that were drawn for this decision. The codes themselves are
-            bearer secrets and are never journaled.
-        vouchers: those still open, by id, that were given for what the activity may take back.
-        given: for a merge, what the member got for enrolling: the rules' ids.
-    """
-
-    receipt: Receipt | None = None
-    lots: dict[str, LotTotals] = {}
-    history: dict[str, list[int]] = {}
-    level_then: str | None = None
-    parked: AnyBody | None = None
-    parked_occurred_at: Instant = 0
-    birthday_set_days: int = -1
-    member: str = ""
-    allowances: dict[str, int] = {}
-    referrer: Referrer | None = None
-    waiting: list[tuple[AnyBody, Instant]] = []
-    code: str = ""
-    hold: EndedHold | None = None
-    redemption: Redemption | None = None
-    voucher: Voucher | None = None
-    codes: list[str] = []
-    vouchers: dict[str, Voucher] = {}
-    given: list[str] = []
-
-
-NO_FACTS = Facts()
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
+class Event:
     """An event to publish: its type, and data that msgspec can write as JSON."""
 
-    type: str
-    data: dict[str, Any]
+    def __init__(self, type: str, data: dict[str, Any]) -> None:
+        self.type = type
+        self.data = data
 
 
-class Derived(msgspec.Struct, frozen=True, gc=False):
+class Derived:
     """What concerns another member: a body that will reach ``target`` over ``loyalty.derived``, as
     of when it occurred, by default as of now.
     """
 
-    target: str
-    body: AnyBody
-    occurred_at: Instant = 0
+    def __init__(self, target: str, body: AnyBody, occurred_at: Instant = 0) -> None:
+        self.target = target
+        self.body = body
+        self.occurred_at = occurred_at
 
 
-class IssuedReward(msgspec.Struct, frozen=True, gc=False, array_like=True):
+class IssuedReward:
     """A reward that the member got: by redemption (``by`` is its id), or as a gift, by a tier or by
     a rule (``by`` is its name), with its voucher if it has one.
     """
 
-    reward: str
-    how: str
-    by: str
-    points: int
-    voucher: str = ""
+    def __init__(self, reward: str, how: str, by: str, points: int, voucher: str = "") -> None:
+        self.reward = reward
+        self.how = how
+        self.by = by
+        self.points = points
+        self.voucher = voucher
 
 
-class Decision(msgspec.Struct, gc=False):
+class Decision:
     """What follows from one activity: entries, the new working state, events and the trace.
 
     Attributes:
@@ -174,27 +90,54 @@ class Decision(msgspec.Struct, gc=False):
         redemptions: redemptions made or changed.
     """
 
-    activity: Activity
-    outcome: str
-    reason: str
-    version: int
-    effective_at: Instant
-    account: Account
-    facts: Facts = NO_FACTS
-    entries: list[LedgerEntry] = []
-    events: list[Event] = []
-    trace: dict[str, Any] = {}
-    details: dict[str, Any] = {}
-    receipts: list[Receipt] = []
-    lots: dict[str, LotTotals] = {}
-    history: dict[str, list[int]] = {}
-    rewards: list[IssuedReward] = []
-    derived: list[Derived] = []
-    waits: str = ""
-    lapses_at: Instant = 0
-    done_waiting: list[int] = []
-    grants: dict[str, int] = {}
-    code: str = ""
-    holds: list[HoldKept] = []
-    vouchers: list[Voucher] = []
-    redemptions: list[Redemption] = []
+    def __init__(  # noqa: PLR0913, PLR0917 - one argument for each attribute
+        self,
+        activity: Activity,
+        outcome: str,
+        reason: str,
+        version: int,
+        effective_at: Instant,
+        account: Account,
+        facts: Facts,
+        entries: list[LedgerEntry],
+        events: list[Event],
+        trace: dict[str, Any],
+        details: dict[str, Any],
+        receipts: list[Receipt],
+        lots: dict[str, LotTotals],
+        history: dict[str, list[int]],
+        rewards: list[IssuedReward],
+        derived: list[Derived],
+        done_waiting: list[int],
+        grants: dict[str, int],
+        code: str,
+        holds: list[HoldKept],
+        vouchers: list[Voucher],
+        redemptions: list[Redemption],
+        waits: str = "",
+        lapses_at: Instant = 0,
+    ) -> None:
+        self.activity = activity
+        self.outcome = outcome
+        self.reason = reason
+        self.version = version
+        self.effective_at = effective_at
+        self.account = account
+        self.facts = facts
+        self.entries = entries
+        self.events = events
+        self.trace = trace
+        self.details = details
+        self.receipts = receipts
+        self.lots = lots
+        self.history = history
+        self.rewards = rewards
+        self.derived = derived
+        self.waits = waits
+        self.lapses_at = lapses_at
+        self.done_waiting = done_waiting
+        self.grants = grants
+        self.code = code
+        self.holds = holds
+        self.vouchers = vouchers
+        self.redemptions = redemptions

@@ -26,18 +26,12 @@ from services.loyalty.domain.account import (
     Standing,
     Waiting,
 )
-from services.loyalty.domain.activity import MOMENTS, Activity, AnyBody, Lapsed, Stuck, Tick
+from services.loyalty.domain.activity import MOMENTS, AnyBody, Lapsed, Stuck, Tick
 from services.loyalty.domain.calendar import NEVER, Instant, local_date
 from services.loyalty.domain.daily import daily
-from services.loyalty.domain.decision import (
-    Decision,
-    Derived,
-    Event,
-    Facts,
-    HoldKept,
-    IssuedReward,
-    LotTotals,
-)
+from services.loyalty.domain.decision import Decision, Derived, Event, HoldKept, IssuedReward
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry, entry, lot_key
 from services.loyalty.domain.program import Program
 from services.loyalty.domain.receipt import Receipt
@@ -546,7 +540,7 @@ class Draft:
             self.offers,
             self.affairs,
         )
-        return Decision(  # by position, as its fields stand: names cost more than the values
+        return Decision(
             activity,
             outcome,
             reason,
@@ -563,8 +557,6 @@ class Draft:
             self.history,
             self.rewards,
             self.derived,
-            "",
-            0,
             self.done_waiting,
             self.grants,
             self.new_code,

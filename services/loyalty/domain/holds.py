@@ -18,8 +18,9 @@ from services.loyalty.domain.account import HeldLot, Hold, Lot
 from services.loyalty.domain.activity import HoldCaptured, HoldRequested, HoldVoided
 from services.loyalty.domain.calendar import SECOND, Instant, rfc3339
 from services.loyalty.domain.catalogue import count_redemption, uncount_redemption
-from services.loyalty.domain.decision import HoldKept, LotTotals
+from services.loyalty.domain.decision import HoldKept
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.paying import check_payment, payment_told

@@ -13,8 +13,8 @@ import msgspec
 from services.loyalty.domain import idle
 from services.loyalty.domain.activity import Extended, Reinstated
 from services.loyalty.domain.calendar import NEVER, Instant, rfc3339
-from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.holds import extend
 from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.spending import spendable

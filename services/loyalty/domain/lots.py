@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from services.loyalty.domain.account import Idle, Lot
 from services.loyalty.domain.accrual import count_qualifying, expires_when_activated, window_lot
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, rfc3339
-from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.periods import days_before
 from services.loyalty.domain.program import Program

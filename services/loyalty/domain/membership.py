@@ -12,9 +12,10 @@ from services.loyalty.domain.activity import (
     StatusChanged,
 )
 from services.loyalty.domain.calendar import NEVER
-from services.loyalty.domain.decision import Derived, LotTotals
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
 from services.loyalty.domain.earning import fire
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.occasion import Occasion
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.refusal import Refusal

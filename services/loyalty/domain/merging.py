@@ -42,8 +42,9 @@ from services.loyalty.domain.activity import (
     TransferReturned,
 )
 from services.loyalty.domain.books import WINDOW_PREFIX
-from services.loyalty.domain.decision import Derived, LotTotals
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.reasons import Refused
 from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.status import REFUSE, verdict

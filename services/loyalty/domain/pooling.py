@@ -32,8 +32,9 @@ from services.loyalty.domain.clawback import (
     take_spent,
     totals_now,
 )
-from services.loyalty.domain.decision import Derived, LotTotals
+from services.loyalty.domain.decision import Derived
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.refusal import Park
 from services.loyalty.domain.status import ENDED

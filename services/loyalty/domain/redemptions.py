@@ -14,8 +14,8 @@ import msgspec
 from services.loyalty.domain.activity import RedemptionCancelled
 from services.loyalty.domain.calendar import Instant, rfc3339
 from services.loyalty.domain.catalogue import uncount_redemption
-from services.loyalty.domain.decision import LotTotals
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.periods import after_span
 from services.loyalty.domain.refusal import Refusal

@@ -14,7 +14,6 @@ from services.loyalty.application.store import Incoming
 from services.loyalty.db.session import PgSession
 from services.loyalty.domain.account import Reach, Standing
 from services.loyalty.domain.activity import (
-    Activity,
     Adjusted,
     Amended,
     AnyBody,
@@ -44,6 +43,7 @@ from services.loyalty.domain.activity import (
     VoucherUsed,
 )
 from services.loyalty.domain.calendar import DAY, HOUR, NEVER, Instant, to_datetime
+from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.receipt import ReceiptLine
 
 START: Instant = 1_291_291_200_000_000  # 2010-12-02T12:00:00Z

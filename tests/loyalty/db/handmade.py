@@ -22,7 +22,6 @@ from services.loyalty.domain.account import (
     Waiting,
 )
 from services.loyalty.domain.activity import (
-    Activity,
     AnyBody,
     Engaged,
     HoldCaptured,
@@ -39,15 +38,9 @@ from services.loyalty.domain.activity import (
     TransferRequested,
 )
 from services.loyalty.domain.calendar import DAY, NEVER, Instant
-from services.loyalty.domain.decision import (
-    Decision,
-    Derived,
-    Event,
-    Facts,
-    HoldKept,
-    IssuedReward,
-    LotTotals,
-)
+from services.loyalty.domain.decision import Decision, Derived, Event, HoldKept, IssuedReward
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS, Facts, LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.receipt import Posting, Receipt, ReceiptLine
 from services.loyalty.domain.voucher import Redemption, Voucher
@@ -90,11 +83,20 @@ def _decided(
         version=1,
         effective_at=at,
         account=after,
-        **decision,
+        **(_nothing() | decision),
     )
     if own:
         return Decided(made)
     return Decided(made, digest(f"/shop {name}"), digest(f"content of {name}"))
+
+
+def _nothing() -> dict[str, Any]:
+    """What a Decision that leaves nothing but the account's new state is made of."""
+    dicts = ("trace", "details", "lots", "history", "grants")
+    lists = ("entries", "events", "receipts", "rewards", "derived", "done_waiting")
+    rows = ("holds", "vouchers", "redemptions")
+    empty: dict[str, Any] = {name: {} for name in dicts} | {name: [] for name in (*lists, *rows)}
+    return {"facts": NO_FACTS, "code": "", **empty}
 
 
 def bought(order: str, points: int = 40, *, level: str = "basic") -> Step:
@@ -351,6 +353,23 @@ async def opened(session: PgSession, *members: str) -> list[Loaded]:
     await session.open_accounts(members)
     loaded = await session.load_accounts(members)
     return [loaded[member] for member in members]
+
+
+def as_read(*loaded: Loaded) -> list[tuple[object, ...]]:
+    """All that was read of accounts, to be compared."""
+    return [
+        (
+            one.member,
+            one.version,
+            one.account,
+            one.head,
+            one.due_at,
+            one.hmac_key,
+            one.born_on,
+            one.born_set_at,
+        )
+        for one in loaded
+    ]
 
 
 async def record(session: PgSession, *writes: Write) -> None:

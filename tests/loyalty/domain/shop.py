@@ -30,7 +30,6 @@ from services.loyalty.application.record import catch_up_due, record_batch, retr
 from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import (
-    Activity,
     Adjusted,
     Amended,
     AnyBody,
@@ -67,7 +66,9 @@ from services.loyalty.domain.activity import (
 )
 from services.loyalty.domain.calendar import NEVER, SECOND, Instant, from_datetime, zone
 from services.loyalty.domain.decide import decide
-from services.loyalty.domain.decision import Decision, Facts
+from services.loyalty.domain.decision import Decision
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.ledger import LedgerEntry
 from services.loyalty.domain.merging import carries
 from services.loyalty.domain.pooling import recalls_of

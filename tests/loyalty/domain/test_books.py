@@ -6,7 +6,7 @@ import pytest
 
 from services.loyalty.domain.account import Account, Lot
 from services.loyalty.domain.books import MemberBooks, differences, impossible
-from services.loyalty.domain.decision import LotTotals
+from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import LedgerEntry
 
 LOT = Lot("points", "2011-02", 900, 0, "", 30, 50)

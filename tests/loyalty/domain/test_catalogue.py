@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from services.loyalty.application.batch import Outcome
-from services.loyalty.domain.activity import Activity, RedemptionRequested
+from services.loyalty.domain.activity import RedemptionRequested
 from services.loyalty.domain.catalogue import (
     count_redemption,
     refuse_unless_available,
     uncount_redemption,
 )
-from services.loyalty.domain.decision import Facts
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.program import Gift, Limit, Reward
 from services.loyalty.domain.refusal import Refusal
 from tests.loyalty.domain.shop import Member, Shop, at, both, decision_of, programme, tiers

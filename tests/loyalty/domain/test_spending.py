@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.loyalty.domain.account import Account, Lot
-from services.loyalty.domain.activity import Activity, Tick
+from services.loyalty.domain.activity import Tick
 from services.loyalty.domain.calendar import DAY, NEVER
-from services.loyalty.domain.decision import NO_FACTS
 from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS
 from services.loyalty.domain.program import Pending, Program, Reward, Span
 from tests.loyalty.domain.shop import (
     Member,

@@ -21,7 +21,6 @@ from services.loyalty.db.replay import replay
 from services.loyalty.db.session import PgSession
 from services.loyalty.db.verify import verify
 from services.loyalty.domain.activity import (
-    Activity,
     AnyBody,
     Cancelled,
     Line,
@@ -30,6 +29,7 @@ from services.loyalty.domain.activity import (
     decode_body,
 )
 from services.loyalty.domain.calendar import DAY
+from services.loyalty.domain.envelope import Activity
 from tests.loyalty.http.conftest import START
 from tests.loyalty.http.events import bought, enrolled
 from tests.loyalty.http.test_spending import available, redeem

@@ -285,7 +285,7 @@ class Batch:
 
     def _taken_over(self, desk: _Desk, body: AnyBody) -> ProfilePatch | None:
         """The date of birth that a member has by another id, where none is known by this one."""
-        if not isinstance(body, MergeReceived) or desk.born_on is not None:
+        if type(body) is not MergeReceived or desk.born_on is not None:
             return None
         other = self._reads.profiles.get(body.from_member)
         if other is None or other.born_on is None:
@@ -330,7 +330,7 @@ class Batch:
         program = self._programs.at(min(occurred_at, self._now))
         if facts is None:
             facts = self._facts(desk, program, activity.body, occurred_at)
-        if isinstance(activity.body, PurchaseClaimed):
+        if type(activity.body) is PurchaseClaimed:
             facts = structs.replace(facts, waiting=self._waiting(desk))
         if self._reads.codes or self._reads.referrers:
             facts = self._with_referral(desk, activity.body, facts)
@@ -367,9 +367,9 @@ class Batch:
         self._reads.overlay(desk.loaded.member, decision)
 
     def _facts(self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant) -> Facts:
-        if isinstance(body, MergeAnswered):
+        if type(body) is MergeAnswered:
             return self._all_of(desk)
-        if isinstance(body, MergeReceived):
+        if type(body) is MergeReceived:
             keys = history_keys(program, desk.account, body, None, occurred_at)
             given = self._reads.given.get(desk.loaded.member, []) if body.given else []
             return Facts(history=self._history(desk, keys), given=given)
@@ -380,12 +380,12 @@ class Batch:
         self, desk: _Desk, program: Program, body: AnyBody, occurred_at: Instant
     ) -> Facts:
         member, account = desk.loaded.member, desk.account
-        if isinstance(body, HoldCaptured | HoldVoided):
+        if type(body) is HoldCaptured or type(body) is HoldVoided:
             ended = self._reads.holds.get((member, body.hold))
             return NO_FACTS if ended is None else Facts(hold=ended)
-        if isinstance(body, Reinstated):
+        if type(body) is Reinstated:
             return Facts(lots=self._expired(member, program, body))
-        if isinstance(body, PoolRecalled):
+        if type(body) is PoolRecalled:
             return Facts(lots=self._lots(member, account, pooling.lot_keys(body)))
         order = order_of(body)
         receipt = self._receipt(desk, order) if order else None
@@ -580,10 +580,10 @@ class Batch:
         """Decides the parked activities for which this one was the cause, in the order in which
         they came.
         """
-        if decision.outcome != "accepted":
+        if decision.outcome != "accepted" or not desk.account.waiting:
             return
         awaited = _releases(body)
-        absorbs = isinstance(body, MergeReceived)
+        absorbs = type(body) is MergeReceived
         if awaited is None and not absorbs:
             return
         for waiting in list(desk.account.waiting):
@@ -669,7 +669,7 @@ def voucher_of(body: AnyBody) -> str:
 
 def order_of(body: AnyBody) -> str:
     """The order that an activity concerns, even by its delivery not coming; empty for none."""
-    if isinstance(body, Tick):
+    if type(body) is Tick:
         if body.moment == "activation":
             return body.name
         return body.name.removeprefix(REFERRAL) if body.name.startswith(REFERRAL) else ""

@@ -17,21 +17,21 @@ from zoneinfo import ZoneInfo
 
 Instant: TypeAlias = int
 
-SECOND = 1_000_000
-MINUTE = 60 * SECOND
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-NEVER: Instant = 2**62
+SECOND: Final = 1_000_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+NEVER: Final = 2**62
 """Later than every instant that can occur; stands for "no end"."""
 
-IDLE: Instant = NEVER - 1
+IDLE: Final = NEVER - 1
 """The end of points that live on while their member is active: later than every fixed one. When it
 comes is the account's to say, see :mod:`idle`.
 """
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta.resolution
-QUARTER = 15 * MINUTE
+QUARTER: Final = 15 * MINUTE
 """Every UTC offset since 1972 is a multiple of it: a quarter of an hour has one local date, and
 only its first instant can be a midnight.
 """

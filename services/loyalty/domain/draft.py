@@ -571,11 +571,11 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
 
     Where a Tick failed, what is left of its instant is left until it has been decided.
     """
-    if isinstance(body, Tick):
+    if type(body) is Tick:
         return (MOMENTS.index(body.moment), body.name, 0)
-    if isinstance(body, Lapsed):
+    if type(body) is Lapsed:
         return (MOMENTS.index("lapse"), "", body.seq)
-    return account.ticked if account.status == "stuck" or isinstance(body, Stuck) else None
+    return account.ticked if account.status == "stuck" or type(body) is Stuck else None
 
 
 _NO_GRANTS: Final[dict[str, int]] = {}

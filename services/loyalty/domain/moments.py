@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from services.loyalty.domain.account import NO_AFFAIRS, Account, Affairs
@@ -332,7 +332,7 @@ def _soonest_affair(affairs: Affairs, after: Instant, before: Instant) -> Instan
     return min((end for end in ends if after < end < before), default=before)
 
 
-_LONGEST_DAY = 25 * HOUR
+_LONGEST_DAY: Final = 25 * HOUR
 
 
 def _ahead(
@@ -341,9 +341,14 @@ def _ahead(
     """The first of an end, the days ahead of it, and ``before`` that comes after ``after``."""
     if after < end < before:
         before = end
+    if not days_ahead:
+        return before
+    # Where even the earliest midnight is too late, none needs to be looked up.
+    days_left = (end - before) // _LONGEST_DAY
     for days in days_ahead:
-        if end - (days + 1) * _LONGEST_DAY < before:  # else even the earliest midnight is too late
+        if days >= days_left:
             at = days_before(end, days, tz)
             if after < at < before:
                 before = at
+                days_left = (end - before) // _LONGEST_DAY
     return before

@@ -12,7 +12,7 @@ from setuptools import setup
 
 NAMES = """
     accrual basket calendar candidates catalogue chain conditions counters daily decide decision
-    draft earning envelope ledger level_gifts lots member_id membership moments money occasion
+    draft earning envelope ledger level_gifts lots member_id membership moments occasion
     periods program purchases refunds refusal shares spending status ticks tiers
 """
 HOT = [

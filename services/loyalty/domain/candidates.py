@@ -96,7 +96,7 @@ def of_event(program: Program, event: str, setting: Setting) -> Candidates:
             setting.payment if setting.payment in values else _OTHER,
         ),
         setting.nth if setting.nth in asked.nths else 0,
-        setting.segments & asked.values if setting.segments else NO_SEGMENTS,
+        setting.segments & values if setting.segments else NO_SEGMENTS,
     )
 
 

@@ -43,9 +43,8 @@ class Draft:
 
     ``day`` is the civil date on which the activity occurred, ``today`` the one on which it takes
     effect (``earned_on`` and ``posted_on`` to the programme), and ``month`` the latter's month:
-    that of issue of what is posted now. ``risen``
-    says, by each level that the member rose to, how, and until when it is kept; ``tier_undone``
-    that what came back undid a level.
+    that of issue of what is posted now. ``risen`` says, by each level that the member rose to, how,
+    and until when it is kept; ``tier_undone`` that what came back undid a level.
     """
 
     __slots__ = (

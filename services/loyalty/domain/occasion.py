@@ -95,9 +95,8 @@ class Occasion:
         self.shipping = shipping
         self.of = of
         self.about = about
-        self.posted = (
-            posted or _NOTHING_POSTED
-        )  # points by currency that the order has already, for its caps
+        # Points by currency that the order has already, for its caps.
+        self.posted = posted or _NOTHING_POSTED
         self.amends = amends  # of which channel, store and payment are not told
         self.given: list[RuleReward] = _NOTHING_GIVEN  # what rules gave beside points
         then = draft.facts.level_then

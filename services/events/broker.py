@@ -62,13 +62,17 @@ class Kafka:
             heartbeat_interval_ms=round(self.session_s * 1000 / 4),
         )
 
-    def reader(self) -> AIOKafkaConsumer:
-        """A consumer outside any group, for reading a topic to its end."""
+    def reader(self, *, committed: bool = True) -> AIOKafkaConsumer:
+        """A consumer outside any group, for reading a topic to its end.
+
+        A log ends for it before the first transaction that is open, unless ``committed`` is False.
+        One whose commit was answered is open still until Kafka has written its markers.
+        """
         return AIOKafkaConsumer(
             **self.options,
             auto_offset_reset="none",
             enable_auto_commit=False,
-            isolation_level="read_committed",
+            isolation_level="read_committed" if committed else "read_uncommitted",
             check_crcs=self.real,
             fetch_max_wait_ms=100,
         )

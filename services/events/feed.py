@@ -47,10 +47,22 @@ class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the librar
 
 
 class Feed:
-    """Fetches and queues what the lane's partitions hold."""
+    """Fetches and queues what the lane's partitions hold.
 
-    def __init__(self, consumer: AIOKafkaConsumer, topics: Iterable[str], reader: Reader) -> None:
+    Args:
+        consumer: the lane's own, in its group.
+        onlooker: one that sees where logs end with the transactions that are still open.
+    """
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        onlooker: AIOKafkaConsumer,
+        topics: Iterable[str],
+        reader: Reader,
+    ) -> None:
         self._consumer = consumer
+        self._onlooker = onlooker
         self._reader = reader
         self._held_since = -1
         self.assignment = Assignment()
@@ -158,14 +170,16 @@ class Feed:
         return draw(self.partitions.values(), limit)
 
     async def read_to_the_end(self) -> list[Partition]:
-        """The partitions of which nothing is left to read, by a question sent after this call."""
+        """The partitions of which nothing is left to read, by a question sent after this call.
+
+        What a transaction holds that is not settled yet is left to read: Kafka hides it, also for a
+        while after the commit was answered.
+        """
         empty = {tp: one for tp, one in self.partitions.items() if not one.waiting}
-        ends = await self._asked(self._consumer.end_offsets, list(empty))
+        ends = await self._asked(self._onlooker.end_offsets, list(empty))
         if self.stale:
             return []
-        for tp, partition in empty.items():
-            partition.end = max(partition.end, ends[tp])
-        return [one for one in empty.values() if one.fetched_to >= one.end]
+        return [one for tp, one in empty.items() if one.fetched_to >= ends[tp]]
 
     async def still_ours(self) -> bool:
         """Whether Kafka takes a commit from us, which it does only from a member of the group."""

@@ -101,9 +101,11 @@ class Lane:
             Halted: only a person can help.
         """
         consumer = self._kafka.group_consumer(self._options.group, self._name)
-        async with started(self._kafka, consumer):
+        onlooker = self._kafka.reader(committed=False)
+        async with started(self._kafka, consumer), started(self._kafka, onlooker):
             await self._topics_exist(consumer, stop)
-            await self._keep_working(consumer, stop)
+            feed = Feed(consumer, onlooker, self._options.topics, self._reader)
+            await self._keep_working(feed, stop)
 
     async def _topics_exist(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
         """Waits for missing topics: a group that joins without them looks again only much later."""
@@ -116,8 +118,7 @@ class Lane:
             if stop.is_set():
                 return
 
-    async def _keep_working(self, consumer: AIOKafkaConsumer, stop: asyncio.Event) -> None:
-        feed = Feed(consumer, self._options.topics, self._reader)
+    async def _keep_working(self, feed: Feed, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             before = self._tally.batches

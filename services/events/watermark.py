@@ -8,6 +8,7 @@ one of the two was set back.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -24,6 +25,9 @@ KEY = b"watermark"
 PLACE = TopicPartition(RELAY, 0)
 READ_S = 15.0
 """Seconds that reading the watermark may take."""
+
+SETTLE_S = 3.0
+"""Seconds that Kafka gets to show a batch whose commit it has answered: markers follow later."""
 
 _NEAR_THE_END = 64
 
@@ -92,12 +96,24 @@ async def check_history(kafka: Kafka, connection: Any) -> None:
         BrokerUnavailable: the watermark cannot be read.
     """
     before = await outbox.standing(connection)
-    mark = await read_watermark(kafka)
+    mark = await _settled_watermark(kafka, before)
     after = await outbox.standing(connection)
     if before.incarnation != after.incarnation:
         raise WatermarkDiffers("a recovery is going on: start again when it has ended")
     if difference := _difference(mark, oldest=before, newest=after):
         raise WatermarkDiffers(difference)
+
+
+async def _settled_watermark(kafka: Kafka, held: Standing) -> Watermark | None:
+    """The watermark, read again for a while where batches before the claimed one are missing."""
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        mark = await read_watermark(kafka)
+        seen = mark or Watermark(held.incarnation, 0)
+        lags = seen.incarnation == held.incarnation and seen.n < held.n - 1
+        if not lags or time.monotonic() > deadline:
+            return mark
+        await asyncio.sleep(0.1)
 
 
 def check_standing(mark: Watermark | None, held: Standing) -> None:

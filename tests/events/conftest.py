@@ -115,11 +115,19 @@ class Shop:
             yield connection
 
     async def read(self, topic: str) -> list[Any]:
-        """All committed records of a topic, partition by partition."""
+        """All committed records of a topic, partition by partition, once no transaction is open.
+
+        Kafka answers a commit before its markers are written, and until then hides what it holds.
+        """
         records: list[Any] = []
-        async with started(self.kafka, self.kafka.reader()) as reader:
+        everything = self.kafka.reader(committed=False)
+        async with (
+            started(self.kafka, self.kafka.reader()) as reader,
+            started(self.kafka, everything),
+            asyncio.timeout(30),
+        ):
             places = await partitions_of(reader, [topic])
-            ends = await reader.end_offsets(places)
+            ends = await everything.end_offsets(places)
             for place in places:
                 while await reader.position(place) < ends[place]:
                     found = await reader.getmany(place, timeout_ms=200)

@@ -300,6 +300,31 @@ async def test_partitions_without_news_count_as_read_up_to_now(shop: Shop) -> No
         await until(all_read_on)
 
 
+async def test_a_partition_with_an_open_transaction_is_not_read_to_its_end(shop: Shop) -> None:
+    """What it holds may be older than our clock, and the ticks must not run ahead of it."""
+
+    async def all_read_up_to(at: int, but: int) -> None:
+        async def read() -> bool:
+            behind = "SELECT count(*) FROM position WHERE read_to IS DISTINCT FROM to_timestamp($1)"
+            return bool(await shop.value(behind, at // 1_000_000) == but)
+
+        await until(read)
+
+    await enrol(shop, "m1")
+    producer = shop.kafka.producer("tests")
+    async with started(shop.kafka, producer), running(shop.worker()):
+        await all_read_up_to(NOW, but=0)
+        await producer.begin_transaction()
+        await producer.send_and_wait(PURCHASES, purchased("m1", "o1"), key=b"m1")
+        shop.clock.at = NOW + DAY
+        await all_read_up_to(NOW + DAY, but=1)
+        await asyncio.sleep(0.5)
+        await all_read_up_to(NOW + DAY, but=1)
+        await producer.commit_transaction()
+        await all_read_up_to(NOW + DAY, but=0)
+    assert await outcomes(shop) == {"accepted": 1}
+
+
 async def test_an_event_from_ahead_of_our_clock_does_not_pull_the_ticks_ahead(shop: Shop) -> None:
     await shop.produce(MEMBERS, ("m1", enrolled("m1", at=NOW + HOUR)))
     async with running(shop.worker(idle_s=60)):

@@ -53,7 +53,7 @@ async def now() -> int:
 
 def feed_of(consumer: Consumer) -> Feed:
     """A feed that holds one partition, as after a take-over."""
-    feed = Feed(consumer, [PURCHASES], Reader())
+    feed = Feed(consumer, consumer, [PURCHASES], Reader())
     feed.assignment.on_partitions_assigned([PLACE])
     feed.partitions = {PLACE: Partition(PURCHASES, 0, 1, 0, 0, 0, fetched_to=0, end=0)}
     feed._held_since = feed.assignment.count

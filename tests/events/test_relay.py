@@ -11,6 +11,7 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from services.events import outbox, publishing, relay
+from services.events.broker import started
 from services.events.codec import parse_event_id
 from services.events.database import closed
 from services.events.halt import Fenced, WatermarkDiffers
@@ -255,6 +256,22 @@ async def test_a_lost_topic_is_refused(shop: Shop, batches: int) -> None:
     with pytest.raises(WatermarkDiffers, match="Kafka has lost"):
         async with running(shop.relay()) as task:
             await asyncio.wait([task], timeout=15)
+
+
+async def test_batches_that_kafka_still_hides_are_waited_for(shop: Shop) -> None:
+    """As behind a commit that was answered, whose markers Kafka has not written yet."""
+    async with started(shop.kafka, shop.kafka.producer("tests")) as hides:
+        await hides.begin_transaction()
+        await hides.send_and_wait(RELAY, b"not the watermark", key=b"tests", partition=0)
+        await record(shop, 2, range(1, 5))
+        async with running(shop.relay(limit=2)), closed(await shop.books.open("test")) as books:
+            await drained(shop)
+            assert await read_watermark(shop.kafka) is None
+            checked = asyncio.create_task(check_history(shop.kafka, books))
+            await asyncio.sleep(0.5)
+            assert not checked.done()
+            await hides.commit_transaction()
+            await asyncio.wait_for(checked, 5)
 
 
 async def test_the_watermark_is_found_behind_aborted_batches(shop: Shop) -> None:

@@ -17,7 +17,7 @@ demo: $(VENV)/.ready  ## play the bundled purchases through the whole service; o
 	@$(BIN)/loyalty demo $(ARGS)
 
 test: $(VENV)/.ready-dev  ## every test; options for pytest in ARGS
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 compiled: $(VENV)/.ready-dev  ## the same code in build/compiled, its hot path compiled (needs a C compiler)
 	@rm -rf build/compiled && mkdir -p build/compiled

@@ -31,6 +31,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[KAFKA] = find_kafka()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes share the tests, each with a broker and a server of its own.
+
+    None but this one where the environment names one of the two: tests want it for themselves.
+    """
+    named = config.stash[POSTGRES].url or config.stash[KAFKA].bootstrap
+    return 0 if named else min(4, os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where processes share the tests, the longest come first, and one after another.
+
+    They wait more than they work, so whoever has the others meanwhile has the processor.
+    """
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        items.sort(key=lambda item: "storm" not in item.nodeid)
+
+
 def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"PostgreSQL: {config.stash[POSTGRES].described}",

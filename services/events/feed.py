@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 ASK_S = 10.0
 """Seconds that a question about offsets may take."""
+
+SLICE = 25
+"""So many messages are decoded before somebody else has a turn: about a millisecond."""
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the library carries no types
@@ -110,7 +114,7 @@ class Feed:
     def _unchanged(self, count: int) -> bool:
         return self.assignment.complete.is_set() and self.assignment.count == count
 
-    async def fetch(self, wait_ms: int, now: Callable[[], Awaitable[Instant]]) -> None:
+    async def fetch(self, wait_ms: int) -> None:
         """Queues what has arrived, waiting up to ``wait_ms`` for something.
 
         Raises:
@@ -126,25 +130,48 @@ class Feed:
             raise PositionLost(f"a message cannot be fetched: {error}") from error
         if self.stale:
             return  # these may be somebody else's by now, or from where another position stood
-        instant = await now() if records else 0
-        if self.stale:
-            return
         for tp, found in records.items():
-            self._queue(self.partitions[tp], found, instant)
-        await self._note_ends()
-
-    def _queue(self, partition: Partition, records: list[Any], now: Instant) -> None:
-        read, waiting = self._reader.read, partition.waiting
-        for record in records:
-            waiting.append(read(partition, record, now))
-
-    async def _note_ends(self) -> None:
-        """Compacted records and transaction markers beyond the last record count as read."""
+            self.partitions[tp].arrived.extend(found)
         for tp, partition in self.partitions.items():
             partition.fetched_to = await self._consumer.position(tp)
-            if partition.waiting:
-                partition.waiting[-1].next = partition.fetched_to
+            _pass_over(partition)
             partition.end = max(partition.end, self._consumer.last_stable_offset(tp) or 0)
+
+    def decode(self, each: int, now: Instant) -> None:
+        """Decodes so much that ``each`` messages of every partition can be drawn, where they are
+        here.
+        """
+        for _ in self._slices(each, now):
+            pass
+
+    @asynccontextmanager
+    async def decoding(self, each: int, now: Instant) -> AsyncIterator[None]:
+        """The same in the waits of a ``with`` block, as far as these suffice.
+
+        What fails here fails again when it is asked for.
+        """
+
+        async def in_turns() -> None:
+            for _ in self._slices(each, now):
+                await asyncio.sleep(0)
+
+        ahead = asyncio.create_task(in_turns())
+        try:
+            yield
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    def _slices(self, each: int, now: Instant) -> Iterator[None]:
+        read = self._reader.read
+        for partition in self.partitions.values():
+            arrived, waiting = partition.arrived, partition.waiting
+            while arrived and len(waiting) < each:
+                for _ in range(min(SLICE, len(arrived))):
+                    waiting.append(read(partition, arrived[0], now))
+                    arrived.popleft()
+                _pass_over(partition)
+                yield
 
     def _out_of_range(self, error: OffsetOutOfRangeError) -> str:
         places = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
@@ -158,7 +185,7 @@ class Feed:
     @property
     def queued(self) -> int:
         """Messages that wait to be recorded."""
-        return sum(len(partition.waiting) for partition in self.partitions.values())
+        return sum(partition.queued for partition in self.partitions.values())
 
     @property
     def waits_for_more(self) -> bool:
@@ -166,7 +193,7 @@ class Feed:
         return any(partition.behind for partition in self.partitions.values())
 
     def draw(self, limit: int) -> list[Message]:
-        """Takes up to ``limit`` messages, merged by time."""
+        """Takes up to ``limit`` decoded messages, merged by time."""
         return draw(self.partitions.values(), limit)
 
     async def read_to_the_end(self) -> list[Partition]:
@@ -175,7 +202,7 @@ class Feed:
         What a transaction holds that is not settled yet is left to read: Kafka hides it, also for a
         while after the commit was answered.
         """
-        empty = {tp: one for tp, one in self.partitions.items() if not one.waiting}
+        empty = {tp: one for tp, one in self.partitions.items() if not one.queued}
         ends = await self._asked(self._onlooker.end_offsets, list(empty))
         if self.stale:
             return []
@@ -200,3 +227,9 @@ class Feed:
             log.debug("offsets not committed: %s", type(error).__name__)
             return False
         return True
+
+
+def _pass_over(partition: Partition) -> None:
+    """Compacted records and transaction markers beyond the last record count as read with it."""
+    if partition.waiting and not partition.arrived:
+        partition.waiting[-1].next = partition.fetched_to

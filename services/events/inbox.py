@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
+from typing import Any
 
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.activity import Enrolled
@@ -51,7 +52,8 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class Partition:
-    """One assigned partition: where it stands in the database, and what waits.
+    """One assigned partition: where it stands in the database, and what was fetched of it: records
+    that have arrived, and behind them, decoded, those that wait to be recorded.
 
     Attributes:
         epoch, position, read_to, dead_in_a_row: its row as this session wrote it last; ``position``
@@ -68,13 +70,19 @@ class Partition:
     dead_in_a_row: int
     fetched_to: int
     end: int
+    arrived: deque[Any] = field(default_factory=deque)
     waiting: deque[Message] = field(default_factory=deque)
     newest: Instant = 0
 
     @property
+    def queued(self) -> int:
+        """How many of its messages are here."""
+        return len(self.arrived) + len(self.waiting)
+
+    @property
     def behind(self) -> bool:
-        """The log has more than was fetched, and nothing waits here."""
-        return not self.waiting and self.fetched_to < self.end
+        """The log has more than was fetched, and nothing of it is here."""
+        return not self.queued and self.fetched_to < self.end
 
     @property
     def name(self) -> str:

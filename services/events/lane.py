@@ -1,8 +1,8 @@
 """A lane: one consumer, one connection of its own, one batch in flight.
 
-Reading, deciding and recording follow each other in one task, so nothing here is shared. Kafka says
-which partitions the lane should read; what it may record, the database alone says
-(:mod:`~services.events.position`).
+Reading, deciding and recording follow each other in one task, so nothing here is shared; only what
+is next is decoded already while the database works. Kafka says which partitions the lane should
+read; what it may record, the database alone says (:mod:`~services.events.position`).
 """
 
 from __future__ import annotations
@@ -214,7 +214,7 @@ class _Shift:
         feed = self._feed
         queued = feed.queued
         if queued < 4 * self._recorder.pace.size:
-            await feed.fetch(self._wait_ms(queued), self._now)
+            await feed.fetch(self._wait_ms(queued))
         if feed.stale:
             return False
         await self._note_idle()
@@ -233,10 +233,13 @@ class _Shift:
     async def record(self) -> bool:
         """Records one batch; answers whether there was one."""
         self._patient_until = 0.0
-        messages = self._feed.draw(self._recorder.pace.size)
+        now, size = await self._now(), self._recorder.pace.size
+        self._feed.decode(size, now)
+        messages = self._feed.draw(size)
         if not messages:
             return False
-        await self._recorder.record(messages, await self._now())
+        async with self._feed.decoding(size, now):
+            await self._recorder.record(messages, now)
         if time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + COMMIT_S
             await self._feed.commit(timeout_s=1.0)

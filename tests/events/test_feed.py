@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiokafka.errors import OffsetOutOfRangeError, RecordTooLargeError
 from aiokafka.structs import TopicPartition
 
-from services.events.feed import Feed
+from services.events.feed import SLICE, Feed
 from services.events.halt import PositionLost
 from services.events.inbox import Partition
 from services.events.reading import Reader
@@ -47,10 +48,6 @@ class Consumer:
         return self.stable
 
 
-async def now() -> int:
-    return NOW
-
-
 def feed_of(consumer: Consumer) -> Feed:
     """A feed that holds one partition, as after a take-over."""
     feed = Feed(consumer, consumer, [PURCHASES], Reader())
@@ -65,7 +62,7 @@ async def test_a_log_that_no_longer_holds_our_position_stops_the_worker() -> Non
     feed = feed_of(consumer)
     consumer.next = OffsetOutOfRangeError({PLACE: 17})
     with pytest.raises(PositionLost, match=r"commerce\.purchases/0 at 17"):
-        await feed.fetch(0, now)
+        await feed.fetch(0)
 
 
 async def test_a_message_that_the_client_skips_stops_the_worker() -> None:
@@ -73,7 +70,7 @@ async def test_a_message_that_the_client_skips_stops_the_worker() -> None:
     feed = feed_of(consumer)
     consumer.next = RecordTooLargeError("too large")
     with pytest.raises(PositionLost):
-        await feed.fetch(0, now)
+        await feed.fetch(0)
 
 
 async def test_while_partitions_change_hands_errors_and_records_are_of_no_account() -> None:
@@ -81,9 +78,9 @@ async def test_while_partitions_change_hands_errors_and_records_are_of_no_accoun
     feed = feed_of(consumer)
     consumer.listener.on_partitions_revoked([PLACE])
     consumer.next = OffsetOutOfRangeError({PLACE: 17})
-    await feed.fetch(0, now)
+    await feed.fetch(0)
     consumer.next = {PLACE: [Record(0, purchased("m1", "o1"))]}
-    await feed.fetch(0, now)
+    await feed.fetch(0)
     assert feed.queued == 0
     assert feed.stale
 
@@ -92,7 +89,8 @@ async def test_the_position_goes_beyond_markers_that_follow_the_last_record() ->
     consumer = Consumer()
     feed = feed_of(consumer)
     consumer.next, consumer.at, consumer.stable = {PLACE: [Record(3, purchased("m1", "o1"))]}, 5, 9
-    await feed.fetch(0, now)
+    await feed.fetch(0)
+    feed.decode(10, NOW)
     (message,) = feed.draw(10)
     assert (message.offset, message.next) == (3, 5)
     assert feed.waits_for_more, "the log is known to hold more"
@@ -102,6 +100,42 @@ async def test_markers_that_come_alone_are_passed_over_too() -> None:
     consumer = Consumer()
     feed = feed_of(consumer)
     consumer.at = 2
-    await feed.fetch(0, now)
+    await feed.fetch(0)
     assert feed.partitions[PLACE].fetched_to == 2
     assert not feed.queued
+
+
+async def test_what_is_next_is_decoded_while_the_lane_waits_for_something_else() -> None:
+    consumer = Consumer()
+    feed = feed_of(consumer)
+    partition = feed.partitions[PLACE]
+    count = 3 * SLICE
+    consumer.next = {PLACE: [Record(n, purchased("m1", f"o{n}")) for n in range(count)]}
+    consumer.at = count + 1
+    await feed.fetch(0)
+    feed.decode(1, NOW)
+    assert [message.next for message in feed.draw(2)] == [1, 2]
+    assert len(partition.arrived) == count - SLICE
+    async with feed.decoding(count, NOW):
+        for _ in range(4):
+            await asyncio.sleep(0)
+    assert [message.offset for message in partition.waiting] == list(range(2, count))
+    assert partition.waiting[-1].next == count + 1
+    assert [message.next for message in partition.waiting][:-1] == list(range(3, count))
+
+
+async def test_what_cannot_be_decoded_ahead_is_neither_lost_nor_in_the_way() -> None:
+    consumer = Consumer()
+    feed = feed_of(consumer)
+    consumer.next, consumer.at = {PLACE: [Record(0, purchased("m1", "o1"))]}, 1
+    await feed.fetch(0)
+    record = feed.partitions[PLACE].arrived[0]
+    good, record.value = record.value, 7  # as nothing from Kafka is
+    async with feed.decoding(1, NOW):
+        await asyncio.sleep(0.01)
+    assert feed.queued == 1
+    with pytest.raises(TypeError):
+        feed.decode(1, NOW)
+    record.value = good
+    feed.decode(1, NOW)
+    assert [message.next for message in feed.draw(1)] == [1]

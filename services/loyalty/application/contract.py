@@ -9,7 +9,7 @@ when encoded, so a field added later leaves the canonical content of older event
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -238,6 +238,12 @@ class MemberPoolJoined(Member, frozen=True):
 
 class MemberPoolLeft(Member, frozen=True):
     """A member is to share points with its pool no more. What it gave to it stays there."""
+
+
+class Naming(msgspec.Struct):
+    """As much of an event's data as names its member, for telling whose refused event it is."""
+
+    member_id: Any = None
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):

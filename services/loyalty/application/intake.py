@@ -12,12 +12,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
 from services.loyalty.application import bodies
-from services.loyalty.application.contract import INCOMING, Envelope
+from services.loyalty.application.contract import INCOMING, Envelope, Naming
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.calendar import DAY, Instant
@@ -71,15 +71,7 @@ _readers = {
     for event_type, shape in INCOMING.items()
 }
 _encode = msgspec.json.Encoder().encode
-
-
-class _Naming(msgspec.Struct):
-    """As much of an event's data as names its member, for telling whose refused event it is."""
-
-    member_id: Any = None
-
-
-_read_naming = msgspec.json.Decoder(_Naming).decode
+_read_naming = msgspec.json.Decoder(Naming).decode
 
 
 def read_event(

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Final
 
-MAX_LENGTH = 128
+MAX_LENGTH: Final = 128
 """Characters in the longest member id."""
 
 ALPHABET = r"[A-Za-z0-9._~!$&'()*+,;=:\-]"
@@ -40,7 +41,7 @@ def check_member_id(text: str) -> None:
     """
     if not text:
         raise BadMemberId("no_member", "it is empty")
-    if text[0] != "0" and len(text) <= MAX_LENGTH and text.isascii() and text.isalnum():
+    if len(text) <= MAX_LENGTH and text.isascii() and _is_plain(text):
         return  # nearly every id, and nothing that follows could refuse it
     if looks_personal(text):
         raise BadMemberId(
@@ -57,6 +58,14 @@ def looks_personal(text: str) -> bool:
     """Whether it looks like an e-mail address or a phone number, in any width of letters."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
     return "@" in plain or _is_dialled(plain)
+
+
+def _is_plain(text: str) -> bool:
+    """Digits alone, but none that are dialled; or letters and digits, with hyphens or without."""
+    if text.isdigit():
+        return text[0] != "0"
+    joined = text.replace("-", "")
+    return joined.isalnum() and not joined.isdigit()
 
 
 def _is_dialled(text: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.loyalty.domain.member_id import (
+    ALPHABET,
     MAX_LENGTH,
     BadMemberId,
     check_member_id,
@@ -86,6 +89,27 @@ def test_an_id_is_neither_empty_nor_endless() -> None:
 def test_an_id_with_a_letter_in_front_never_looks_personal(member: str) -> None:
     assert not looks_personal(member)
     check_member_id(member)
+
+
+def verdict(text: str) -> str:
+    try:
+        check_member_id(text)
+    except BadMemberId as bad:
+        return bad.code
+    return "fine"
+
+
+@given(st.text(st.sampled_from("0123456789--..ab:/@ (+telTEL"), max_size=16))
+def test_an_id_is_what_a_path_takes_and_does_not_look_personal(text: str) -> None:
+    if not text:
+        expected = "no_member"
+    elif looks_personal(text):
+        expected = "member_id_is_personal"
+    elif text in (".", "..") or not re.fullmatch(ALPHABET + "+", text):
+        expected = "invalid_field"
+    else:
+        expected = "fine"
+    assert verdict(text) == expected
 
 
 @given(st.text(max_size=40))

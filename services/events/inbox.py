@@ -26,7 +26,6 @@ class Unusable:
     member: str | None = None
 
 
-@dataclass(slots=True, eq=False)
 class Message:
     """One record of a partition, decoded.
 
@@ -40,14 +39,25 @@ class Message:
             neither is set, because a former incarnation sent it in vain.
     """
 
-    partition: Partition
-    offset: int
-    next: int
-    time: Instant
-    order: Instant
-    raw: bytes
-    incoming: Incoming | None = None
-    unusable: Unusable | None = None
+    def __init__(
+        self,
+        partition: Partition,
+        offset: int,
+        next: int,
+        time: Instant,
+        order: Instant,
+        raw: bytes,
+        incoming: Incoming | None = None,
+        unusable: Unusable | None = None,
+    ) -> None:
+        self.partition = partition
+        self.offset = offset
+        self.next = next
+        self.time = time
+        self.order = order
+        self.raw = raw
+        self.incoming = incoming
+        self.unusable = unusable
 
 
 @dataclass(slots=True, eq=False)

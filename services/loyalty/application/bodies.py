@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
@@ -22,12 +22,12 @@ from services.loyalty.domain import activity as domain
 from services.loyalty.domain.activity import AnyBody, Line, RefundLine
 from services.loyalty.domain.calendar import DAY, Instant, from_datetime, to_datetime, zone
 from services.loyalty.domain.member_id import BadMemberId, check_member_id, looks_personal
-from services.loyalty.domain.money import minor_units
+from services.loyalty.domain.money import EXPONENTS, minor_units
 
-MAX_AMOUNT = 10**12
+MAX_AMOUNT: Final = 10**12
 """Minor units of the largest amount, and of the largest order."""
 
-NOTHING = "0"
+NOTHING: Final = "0"
 """Default of every amount that may be left out; not worth a call for each of them."""
 
 OLDEST_BIRTH = date(1900, 1, 1)
@@ -35,18 +35,20 @@ _LAST_INSTANT = from_datetime(datetime.fromisoformat("9999-01-01T00:00:00+00:00"
 
 Composed: TypeAlias = tuple[AnyBody, ProfilePatch | None]
 
-# The same prices come again and again, and a parsed one is a hundred nanoseconds away.
-_amount = lru_cache(maxsize=65_536)(minor_units)
+# The same prices come again and again, some of them without all places.
+_parsed = lru_cache(maxsize=65_536)(minor_units)
 
 
 def _purchase(data: wire.PurchaseCompleted, at: Instant) -> Composed:
-    currency = data.currency
-    if not data.lines:
+    # all fields at once, in their order: that costs less than a few of them by name
+    _, order, currency, bought, off, charged, paid, channel, store, payment, guest = astuple(data)
+    if not bought:
         raise Unacceptable("invalid_field", "data.lines: an order has at least one line")
-    lines, cost = _lines(data.lines, currency)
-    discount = 0 if data.discount == NOTHING else _amount(data.discount, currency)
-    shipping = 0 if data.shipping == NOTHING else _amount(data.shipping, currency)
-    prepaid = 0 if data.prepaid == NOTHING else _amount(data.prepaid, currency)
+    places = EXPONENTS.get(currency, 0)
+    lines, cost = _lines(bought, currency, places)
+    discount = _optional(off, currency, places)
+    shipping = _optional(charged, currency, places)
+    prepaid = _optional(paid, currency, places)
     if discount > cost:
         raise _impossible("data.discount: more than the lines cost")
     if prepaid > cost - discount + shipping:
@@ -54,16 +56,7 @@ def _purchase(data: wire.PurchaseCompleted, at: Instant) -> Composed:
     if shipping > MAX_AMOUNT:
         raise _impossible("data.shipping: too large")
     return domain.Purchased(
-        data.order_id,
-        currency,
-        lines,
-        discount,
-        shipping,
-        prepaid,
-        data.channel,
-        data.store,
-        data.payment_method,
-        data.guest,
+        order, currency, lines, discount, shipping, prepaid, channel, store, payment, guest
     ), None
 
 
@@ -72,11 +65,13 @@ def _delivery(data: wire.PurchaseDelivered, at: Instant) -> Composed:
 
 
 def _amendment(data: wire.PurchaseAmended, at: Instant) -> Composed:
-    lines, cost = _lines(data.lines, data.currency)
-    discount = 0 if data.discount == NOTHING else _amount(data.discount, data.currency)
+    currency = data.currency
+    places = EXPONENTS.get(currency, 0)
+    lines, cost = _lines(data.lines, currency, places)
+    discount = _optional(data.discount, currency, places)
     if discount > cost:
         raise _impossible("data.discount: more than the lines cost")
-    return domain.Amended(data.order_id, data.currency, lines, discount), None
+    return domain.Amended(data.order_id, currency, lines, discount), None
 
 
 def _cancellation(data: wire.PurchaseCancelled, at: Instant) -> Composed:
@@ -167,17 +162,18 @@ COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
 """The composer of each shape of data."""
 
 
-def _lines(given: Sequence[wire.PurchaseLine], currency: str) -> tuple[list[Line], int]:
+def _lines(given: list[wire.PurchaseLine], currency: str, places: int) -> tuple[list[Line], int]:
     """The lines and what they cost together, each of which could have cost what it says."""
     _check_positions(given)
     lines: list[Line] = []
     total = 0
+    fields, made = astuple, Line  # by names of this function: those of the module cost a look-up
+    quantity: int
     for line in given:
-        # all fields at once, in their order: that costs less than two of them by name
-        position, sku, quantity, price, off, taxed, category, brand = astuple(line)
-        unit_price = _amount(price, currency)
-        discount = 0 if off == NOTHING else _amount(off, currency)
-        tax = 0 if taxed == NOTHING else _amount(taxed, currency)
+        position, sku, quantity, price, off, taxed, category, brand = fields(line)
+        unit_price = _amount(price, currency, places)
+        discount = _optional(off, currency, places)
+        tax = _optional(taxed, currency, places)
         gross = quantity * unit_price
         paid = gross - discount
         if gross > MAX_AMOUNT:
@@ -185,7 +181,7 @@ def _lines(given: Sequence[wire.PurchaseLine], currency: str) -> tuple[list[Line
         if paid < 0 or tax > paid:
             raise _impossible("data.lines: a discount or tax is more than what it is part of")
         total += paid
-        lines.append(Line(position, sku, quantity, unit_price, discount, tax, category, brand))
+        lines.append(made(position, sku, quantity, unit_price, discount, tax, category, brand))
     if total > MAX_AMOUNT:
         raise _impossible(f"data.lines: they cost more than {MAX_AMOUNT} minor units")
     return lines, total
@@ -201,12 +197,44 @@ def _refunded_line(line: wire.RefundedLine, currency: str) -> RefundLine:
 def _check_positions(lines: Sequence[wire.PurchaseLine] | Sequence[wire.RefundedLine]) -> None:
     if len(lines) > wire.MAX_LINES:
         raise Unacceptable("too_many_lines", f"data.lines: at most {wire.MAX_LINES}")
-    if len({line.position for line in lines}) != len(lines):
+    if not _ascend(lines) and len({line.position for line in lines}) != len(lines):
         raise Unacceptable("duplicate_position", "data.lines: two lines have the same position")
 
 
+def _ascend(lines: Sequence[wire.PurchaseLine] | Sequence[wire.RefundedLine]) -> bool:
+    last = -1
+    for line in lines:
+        position: int = line.position
+        if position <= last:
+            return False
+        last = position
+    return True
+
+
+def _optional(text: str, currency: str, places: int) -> int:
+    return 0 if text == NOTHING else _amount(text, currency, places)
+
+
+def _amount(text: str, currency: str, places: int) -> int:
+    """Its :func:`minor_units`, read here where all places of the currency are written, as in 12.34.
+
+    ``places`` are those of the currency, 0 where it has none or is unknown.
+    """
+    point = len(text) - 1 - places
+    if places == 0 or not 1 <= point <= 12 or text[point] != "." or (text[0] == "0" and point > 1):
+        return _parsed(text, currency)
+    amount = 0
+    for index in range(len(text)):
+        if index != point:
+            digit = ord(text[index]) - 48
+            if not 0 <= digit <= 9:
+                return _parsed(text, currency)
+            amount = amount * 10 + digit
+    return amount
+
+
 def _bounded(text: str, currency: str) -> int:
-    amount = _amount(text, currency)
+    amount = _parsed(text, currency)
     if amount > MAX_AMOUNT:
         raise _impossible(f"data: an amount of more than {MAX_AMOUNT} minor units")
     return amount

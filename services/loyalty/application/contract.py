@@ -246,8 +246,8 @@ class Naming(msgspec.Struct):
     member_id: Any = None
 
 
-class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """A CloudEvent 1.0 in structured JSON; ``data`` is read once ``type`` has said what it is.
+class Attributes(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What a CloudEvent 1.0 in structured JSON says of itself, beside its type.
 
     ``subject`` and extension attributes may be there and are not looked at: the member is
     ``data.member_id``.
@@ -256,9 +256,14 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
     specversion: Literal["1.0"]
     id: Annotated[str, Meta(min_length=1, max_length=256)]
     source: Annotated[str, Meta(min_length=1, max_length=256)]
-    type: Annotated[str, Meta(min_length=1, max_length=256)]
     time: Annotated[datetime, Meta(tz=True)] | None = None
     datacontenttype: str | None = None
+
+
+class Envelope(Attributes, frozen=True, gc=False, kw_only=True):
+    """A CloudEvent of any type; ``data`` is read once ``type`` has said what it is."""
+
+    type: Annotated[str, Meta(min_length=1, max_length=256)]
     data: msgspec.Raw = msgspec.Raw()
 
 
@@ -278,3 +283,19 @@ INCOMING: dict[str, type[Member]] = {
     "commerce.member.pool-left.v1": MemberPoolLeft,
 }
 """The data of every incoming event, by its type."""
+
+
+EVENTS: dict[str, type[Any]] = {
+    event_type: msgspec.defstruct(
+        f"{shape.__name__}Event",
+        [("data", shape)],
+        bases=(Attributes,),
+        tag_field="type",
+        tag=event_type,
+        frozen=True,
+        gc=False,
+        kw_only=True,
+    )
+    for event_type, shape in INCOMING.items()
+}
+"""Every incoming event whole, by its type: its attributes, and in ``data`` what it says."""

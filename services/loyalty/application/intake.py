@@ -9,15 +9,18 @@ Personal data goes into the :class:`ProfilePatch` and never into the body.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
 from hashlib import blake2b
-from typing import NoReturn
+from operator import or_
+from typing import Any, Final, NoReturn
 
 import msgspec
 
 from services.loyalty.application import bodies
-from services.loyalty.application.contract import INCOMING, Envelope, Naming
+from services.loyalty.application.contract import EVENTS, INCOMING, Attributes, Envelope, Naming
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.calendar import DAY, Instant
@@ -59,19 +62,27 @@ LIMITS = Limits()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
+_BACKSLASH: Final = 0x5C
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _TYPE = re.compile(r"[a-z][a-z0-9._-]{0,99}", re.ASCII)
 _PLACE = re.compile(r"(?P<what>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
 _QUOTED = re.compile(r""" (['"]).*\1""", re.DOTALL)
 _LONGEST_DETAIL = 300
 
+_read_whole: Callable[[bytes | memoryview], Any] = msgspec.json.Decoder(
+    reduce(or_, EVENTS.values())
+).decode
 _read_envelope = msgspec.json.Decoder(Envelope).decode
 _readers = {
-    event_type: (msgspec.json.Decoder(shape).decode, bodies.COMPOSERS[shape])
+    event_type: (msgspec.json.Decoder(shape).decode, EVENTS[event_type])
     for event_type, shape in INCOMING.items()
 }
-_encode = msgspec.json.Encoder().encode
+_composers = {
+    EVENTS[event_type]: (event_type.encode(), bodies.COMPOSERS[shape])
+    for event_type, shape in INCOMING.items()
+}
 _read_naming = msgspec.json.Decoder(Naming).decode
+_encode = msgspec.json.Encoder().encode
 
 
 def read_event(
@@ -91,19 +102,20 @@ def read_event(
     """
     if raw is None:
         raise Unacceptable("not_json", "the message has no value")
-    envelope = _open(raw, limits.size_bytes)
-    reader = _readers.get(envelope.type)
-    if reader is None:
-        raise Unacceptable("unknown_type", f"type: {_named(envelope.type)} is none of ours")
-    decode, compose = reader
+    if len(raw) > limits.size_bytes:
+        raise Unacceptable("too_large", f"{len(raw)} bytes, at most {limits.size_bytes} are read")
     try:
-        data = decode(envelope.data)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-        _refuse_data(envelope, error)
+        _check_utf8(raw)
+        event = _read_whole(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        event = _read_apart(raw)
+    _check_attributes(event)
+    event_type, compose = _composers[type(event)]
+    data = event.data
     member = data.member_id
     _check_member(member, key)
     try:
-        occurred_at = _occurred_at(envelope, now, limits)
+        occurred_at = _occurred_at(event.time, now, limits)
         body, profile = compose(data, occurred_at)
     except UnknownCurrency:
         raise Unacceptable(
@@ -115,9 +127,9 @@ def read_event(
         raise refusal.of(member) from None
     # All that the producer said and we understood, so that a redelivery can be told from an id
     # used twice; text that differs in spaces, order of keys or unknown fields only is the same.
-    content = b"%b\n%d\n%b" % (envelope.type.encode(), occurred_at, _encode(data))
-    source, event_id = envelope.source, envelope.id
-    if "\0" in event_id or "\0" in source or (b"\\" in content and _NUL.search(content)):
+    content = b"%b\n%d\n%b" % (event_type, occurred_at, _encode(data))
+    source, event_id = event.source, event.id
+    if "\0" in event_id or "\0" in source or (_BACKSLASH in content and _NUL.search(content)):
         # PostgreSQL has no text with a NUL in it. Where content escapes one, an odd number of
         # backslashes stands before u0000.
         raise Unacceptable("invalid_field", "a text contains the character U+0000", member)
@@ -163,27 +175,53 @@ def _read_one(raw: bytes | memoryview, now: Instant, limits: Limits) -> Incoming
         return refusal
 
 
-def _open(raw: bytes | memoryview, size_bytes: int) -> Envelope:
-    if len(raw) > size_bytes:
-        raise Unacceptable("too_large", f"{len(raw)} bytes, at most {size_bytes} are read")
+def _check_utf8(raw: bytes | memoryview) -> None:
+    """A parser does not look into what it skips."""
+    if not (isinstance(raw, bytes) and raw.isascii()):
+        str(raw, "utf-8")
+
+
+def _read_apart(raw: bytes | memoryview) -> Any:
+    """What could not be read whole, read as it is defined: the data once the type has said what it
+    is. So the first thing that is wrong is told, and of names that come twice the last one counts.
+    """
     try:
-        str(raw, "utf-8")  # parts that are skipped would go unchecked
+        _check_utf8(raw)
         envelope = _read_envelope(raw)
     except msgspec.ValidationError as error:
         raise _bad_envelope(error) from None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _not_json(error) from None
-    if envelope.datacontenttype is not None and envelope.datacontenttype != "application/json":
-        _check_content_type(envelope.datacontenttype)
-    if envelope.source in _OURS:
-        raise Unacceptable("reserved_source", f"source: {envelope.source!r} is ours alone")
-    return envelope
+    _check_attributes(envelope)
+    reader = _readers.get(envelope.type)
+    if reader is None:
+        raise Unacceptable("unknown_type", f"type: {_named(envelope.type)} is none of ours")
+    decode, whole = reader
+    try:
+        data = decode(envelope.data)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        _refuse_data(envelope, error)
+    return whole(
+        specversion=envelope.specversion,
+        id=envelope.id,
+        source=envelope.source,
+        time=envelope.time,
+        data=data,
+    )
 
 
-def _occurred_at(envelope: Envelope, now: Instant, limits: Limits) -> Instant:
-    if envelope.time is None:
+def _check_attributes(event: Attributes) -> None:
+    given = event.datacontenttype
+    if given is not None and given != "application/json" and not _JSON_TYPES.fullmatch(given):
+        raise Unacceptable("not_a_cloudevent", "datacontenttype: data is read as JSON only")
+    if event.source in _OURS:
+        raise Unacceptable("reserved_source", f"source: {event.source!r} is ours alone")
+
+
+def _occurred_at(time: datetime | None, now: Instant, limits: Limits) -> Instant:
+    if time is None:
         raise Unacceptable("invalid_field", "time: an event says when it happened")
-    since = envelope.time - _EPOCH
+    since = time - _EPOCH
     at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     if at > now + limits.future_us:
         raise Unacceptable("date_out_of_range", "time: too far in the future")
@@ -199,11 +237,6 @@ def _check_member(member: str, key: bytes | None) -> None:
         raise Unacceptable(bad.code, f"data.member_id: {bad.reason}") from None
     if key is not None and key != member.encode():
         raise Unacceptable("key_mismatch", "the message's key is not data.member_id", member)
-
-
-def _check_content_type(given: str) -> None:
-    if not _JSON_TYPES.fullmatch(given):
-        raise Unacceptable("not_a_cloudevent", "datacontenttype: data is read as JSON only")
 
 
 def _not_json(error: Exception) -> Unacceptable:

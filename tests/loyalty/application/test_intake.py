@@ -9,9 +9,10 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from services.loyalty.application.bodies import MAX_AMOUNT
 from services.loyalty.application.contract import INCOMING, MAX_LINES
 from services.loyalty.application.intake import (
     DERIVED_SOURCE,
@@ -27,6 +28,7 @@ from services.loyalty.application.refusal import CODES, Unacceptable
 from services.loyalty.application.store import Incoming, ProfilePatch
 from services.loyalty.domain import activity as domain
 from services.loyalty.domain.calendar import DAY, SECOND, Instant
+from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency, minor_units
 from tests.loyalty.application.events import EVENTS, cloud_event, raw_of
 
 NOW: Instant = 1_291_200_000_000_000  # 2010-12-01T10:40:00Z
@@ -512,6 +514,44 @@ def test_a_refund_gives_something_back(lines: object, amount: str, code: str) ->
     assert refusal_of(raw).code == code
 
 
+amounts = st.from_regex(r"[0-9]{1,13}(\.[0-9]{1,5})?", fullmatch=True) | st.text(
+    st.sampled_from("0012345.-+ e_\u0662\uff11"), max_size=8
+)
+
+
+def priced(text: str, currency: str) -> int | str:
+    """The price that an event says, or the code with which it is refused."""
+    line = {"position": 1, "sku": "a", "quantity": 1, "unit_price": text}
+    event = cloud_event(
+        "commerce.purchase.amended.v1", member_id="1", order_id="1", currency=currency, lines=[line]
+    )
+    answer = answer_to(raw_of(event), None)
+    if isinstance(answer, Unacceptable):
+        return answer.code
+    assert isinstance(answer.activity.body, domain.Amended)
+    return answer.activity.body.lines[0].unit_price
+
+
+@given(amounts, st.sampled_from(["GBP", "JPY", "KWD", "CLF", "XXX"]))
+@example("0.00", "GBP")
+@example("00.00", "GBP")
+@example("9999999999.99", "GBP")
+@example("999999999999.99", "GBP")
+@example("1000000000000.00", "GBP")
+@example("1.\uff10\uff10", "GBP")
+def test_a_price_is_its_minor_units_however_it_is_written(text: str, currency: str) -> None:
+    expected: int | str
+    try:
+        expected = minor_units(text, currency)
+    except ImpossibleAmount:
+        expected = "impossible_amount"
+    except UnknownCurrency:
+        expected = "unknown_currency"
+    else:
+        expected = expected if expected <= MAX_AMOUNT else "impossible_amount"
+    assert priced(text, currency) == expected
+
+
 # Dates --------------------------------------------------------------------------------------------
 
 
@@ -558,6 +598,47 @@ def test_a_segment_does_not_end_before_it_starts() -> None:
 def test_nobody_was_born_before_1900_or_is_born_tomorrow(born_on: str) -> None:
     raw = changed(EVENTS["commerce.member.enrolled.v1"], lambda data: data.update(born_on=born_on))
     assert refusal_of(raw).code == "date_out_of_range"
+
+
+# Two ways ---------------------------------------------------------------------------------------
+
+
+def told(raw: bytes, key: bytes | None = None) -> tuple[object, ...]:
+    """All that is answered to a message."""
+    answer = answer_to(raw, key)
+    if isinstance(answer, Unacceptable):
+        return answer.code, answer.detail, answer.member
+    return said(answer)
+
+
+def apart(raw: bytes) -> bytes:
+    """The same event with something else first, which its ``data`` then replaces: it cannot be read
+    whole, and is read as its type and then its data.
+    """
+    return raw.replace(b"{", b'{"data":0,', 1)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_an_event_says_the_same_read_whole_or_apart(name: str) -> None:
+    raw = raw_of(EVENTS[name])
+    assert told(raw) == told(apart(raw)) == told(raw_of(dict(reversed(EVENTS[name].items()))))
+    assert isinstance(answer_to(apart(raw), None), Incoming)
+
+
+@pytest.mark.parametrize(
+    ("later", "is_read"),
+    [
+        (b'"type":"commerce.member.pool-left.v1"', True),
+        (b'"data":{"member_id":"17850","order_id":"1"}', True),
+        (b'"data":{"member_id":"17850"}', False),
+        (b'"type":"unknown"', False),
+        (b'"id":""', False),
+    ],
+)
+def test_of_a_name_that_comes_twice_the_last_one_counts(later: bytes, is_read: bool) -> None:
+    raw = raw_of(EVENTS["commerce.purchase.delivered.v1"])[:-1] + b"," + later + b"}"
+    assert isinstance(answer_to(raw, None), Incoming) is is_read
+    assert told(raw) == told(apart(raw))
 
 
 # Batches ------------------------------------------------------------------------------------------
@@ -676,11 +757,15 @@ def places_in(node: object, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]
 
 
 @given(st.data())
-def test_anything_in_the_place_of_any_field_is_answered(data: st.DataObject) -> None:
+def test_anything_in_the_place_of_any_field_is_answered_the_same_whole_or_apart(
+    data: st.DataObject,
+) -> None:
     event = deepcopy(data.draw(st.sampled_from(list(EVENTS.values()))))
     *way, last = data.draw(st.sampled_from(places_in(event)[1:]))
     node: Any = event
     for step in way:
         node = node[step]
     node[last] = data.draw(anything)
-    is_answered(json.dumps(event).encode())
+    raw = json.dumps(event).encode()
+    is_answered(raw)
+    assert told(raw) == told(apart(raw))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import date
 
 import msgspec
 
@@ -23,7 +24,7 @@ from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.envelope import Activity
 from services.loyalty.domain.facts import Facts
 from services.loyalty.domain.ledger import LedgerEntry, check_invariants
-from services.loyalty.domain.moments import due_at
+from services.loyalty.domain.moments import due_after, due_at, due_by
 from services.loyalty.domain.receipt import Receipt, decode_receipt
 from services.loyalty.domain.tiers import period_end
 from services.loyalty.domain.voucher import (
@@ -218,6 +219,8 @@ def replay(store: FakeStore, programs: Programs) -> None:
         assert _encode(decision.trace).decode() == row[16]
         if decision.outcome == "refused":
             _check_nothing_changed(before, decision)
+        profile = store.profiles.get(member)
+        _check_due(programs, before, decision, profile.born_on if profile else None)
         accounts[member] = decision.account
         said[member] += [
             (seq, event.type, None, _encode(event.data).decode()) for event in decision.events
@@ -238,6 +241,22 @@ def replay(store: FakeStore, programs: Programs) -> None:
         assert encode_account(account).decode() == store.accounts[member].state
         assert posted[member] == store.entries(member)
         assert said[member] == list(events_of(store, member))
+
+
+def _check_due(
+    programs: Programs, before: Account, decision: Decision, born_on: date | None
+) -> None:
+    """What is known of the next due moment is never later than it is, neither when it is looked for
+    anew nor when it follows from what was known before, be that the very latest.
+    """
+    after = decision.account
+    exact = due_at(programs, after, born_on)
+    known = [due_by(programs, after, born_on)]
+    if not decision.reschedules:
+        were = due_by(programs, before, born_on), due_at(programs, before, born_on)
+        known += [due_after(programs, after, born_on, due) for due in were]
+    for due in known:
+        assert exact is None or (due is not None and due <= exact), (known, exact, after)
 
 
 def _check_nothing_changed(before: Account, decision: Decision) -> None:

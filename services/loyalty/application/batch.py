@@ -72,6 +72,7 @@ from services.loyalty.domain.moments import (
     REFERRAL,
     VOUCHER,
     Moment,
+    due_after,
     due_at,
     due_by,
     next_moment,
@@ -195,6 +196,7 @@ class _Desk:
 
     def patch(self, patch: ProfilePatch, now: Instant) -> None:
         """Takes in what is on its way to the profile: a date of birth makes due moments."""
+        self.due_known = False
         self.profile = _merged(self.profile, patch)
         if self.profile.erase:
             self.born_on = None
@@ -246,10 +248,10 @@ class Batch:
             self._know_due(desk)
         if desk.due is None or desk.due > until:
             return
+        desk.due_known = False
         while moment := self._next(desk, until):
             if not self._tick(desk, moment):
                 break
-        desk.due_known = False
 
     def retry_tick(self, member: str) -> Decision:
         """Decides the Tick again that made an account stuck, then what waited for it, in order."""
@@ -343,7 +345,7 @@ class Batch:
             except CodeNeeded:
                 facts = self._with_code(facts)
         desk.account = decision.account
-        desk.due_known = False
+        self._follow_due(desk, decision)
         desk.decided.append(
             Decided(decision, event_digest, content_digest if event_digest is not None else None)
         )
@@ -607,6 +609,13 @@ class Batch:
         if not desk.due_known:
             desk.due = due_by(self._programs, desk.account, desk.born_on)
             desk.due_known = True
+
+    def _follow_due(self, desk: _Desk, decision: Decision) -> None:
+        """Lets what is known of the next due moment follow a decision, where that costs little."""
+        if decision.reschedules:
+            desk.due_known = False
+        elif desk.due_known:
+            desk.due = due_after(self._programs, desk.account, desk.born_on, desk.due)
 
     def _due_at(self, desk: _Desk) -> Instant | None:
         return due_at(self._programs, desk.account, desk.born_on)

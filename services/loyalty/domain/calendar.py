@@ -21,6 +21,7 @@ SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+LONGEST_DAY: Final = 25 * HOUR
 NEVER: Final = 2**62
 """Later than every instant that can occur; stands for "no end"."""
 

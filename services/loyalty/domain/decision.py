@@ -88,6 +88,8 @@ class Decision:
         holds: holds made, changed or ended.
         vouchers: vouchers made or changed.
         redemptions: redemptions made or changed.
+        reschedules: whether more of the account changed than its clock, its points, what is
+            counted, and the tier. Where it did not, new due moments come of these alone.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - one argument for each attribute
@@ -114,6 +116,7 @@ class Decision:
         holds: list[HoldKept],
         vouchers: list[Voucher],
         redemptions: list[Redemption],
+        reschedules: bool = True,
         waits: str = "",
         lapses_at: Instant = 0,
     ) -> None:
@@ -141,3 +144,4 @@ class Decision:
         self.holds = holds
         self.vouchers = vouchers
         self.redemptions = redemptions
+        self.reschedules = reschedules

@@ -73,6 +73,7 @@ class Draft:
         "holds",
         "holds_kept",
         "idle",
+        "lasted",
         "lot_totals",
         "lots",
         "month",
@@ -182,6 +183,7 @@ class Draft:
             self.offers,
             self.affairs,
         ) = astuple(account)
+        self.lasted = self._lasting()
         self.seq = seq + 1
         self.lots = lots.copy()
         self.arrears = arrears.copy()
@@ -562,6 +564,29 @@ class Draft:
             self.holds_kept,
             list(self.vouchers.values()),
             list(self.redemptions.values()),
+            self._lasting() != self.lasted,
+        )
+
+    def _lasting(self) -> tuple[object, ...]:
+        """All of the account but its clock, its points, what is counted, and the tier."""
+        return (
+            self.status,
+            self.enrolled_at,
+            self.segments,
+            self.gifts,
+            self.waiting,
+            self.stuck_from,
+            self.cards,
+            self.badges,
+            self.zone,
+            self.code,
+            self.referral,
+            self.idle,
+            self.holds,
+            self.guest,
+            self.open_vouchers,
+            self.offers,
+            self.affairs,
         )
 
 

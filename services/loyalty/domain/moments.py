@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from services.loyalty.domain.account import NO_AFFAIRS, Account, Affairs
 from services.loyalty.domain.activity import MOMENTS, Tick
 from services.loyalty.domain.calendar import (
-    HOUR,
     IDLE,
+    LONGEST_DAY,
     NEVER,
     Instant,
     add_months,
@@ -51,6 +51,9 @@ Deadlines on one instant are decided in the order of their names, what is parked
 """
 
 
+_OF_LEVEL: Final = "tier-anniversary"
+
+
 class Moment(NamedTuple):
     """A due moment; the order of these values is the order in which they are decided."""
 
@@ -72,7 +75,7 @@ _NONE = Moment(-1, 0)
 class Versions(Protocol):
     """The published versions of a programme, by the instants from which they hold."""
 
-    def spans(self, after: Instant, until: Instant) -> Sequence[tuple[Program, Instant, Instant]]:
+    def spans(self, after: Instant, until: Instant) -> list[tuple[Program, Instant, Instant]]:
         """Versions with the part of ``(after, until]`` in which each holds, earliest first."""
         ...
 
@@ -201,7 +204,7 @@ def _occasion(
         return next_yearly(
             local_date(account.enrolled_at, tz), gift.leap_day, gift.years, after, tz
         )
-    if gift.occasion == "tier-anniversary":
+    if gift.occasion == _OF_LEVEL:
         standing = account.standing
         if not standing.reaches and not standing.grace_until:  # everybody's level has none
             return 0
@@ -250,6 +253,23 @@ def due_by(versions: Versions, account: Account, born_on: date | None) -> Instan
     return None
 
 
+def due_after(
+    versions: Versions, account: Account, born_on: date | None, due: Instant | None
+) -> Instant | None:
+    """The same after a Decision that does not reschedule, where ``due`` was known before it: what
+    it did not change has no earlier moment, so only the rest is looked at.
+    """
+    if account.ticked is not None or (due is not None and due <= account.as_of):
+        return due_by(versions, account, born_on)
+    if account.status in ("stuck", "unenrolled"):
+        return due
+    for program, start, end in versions.spans(account.as_of, NEVER if due is None else due - 1):
+        at = _soonest_change(program, account, start, end + 1)
+        if at <= end:
+            return at
+    return due
+
+
 def _soonest_end(account: Account, after: Instant, before: Instant) -> Instant:
     """The first end of what waits or is held, between two instants; else the latter."""
     for waiting in account.waiting:
@@ -273,38 +293,57 @@ def _soonest(
         before = _deadline(account, after, before)
     if account.status == "unenrolled":
         return before
-    if account.lots:
-        before = _soonest_lot(program, account, after, before)
-    rests = account.cards or account.referral is not None
-    before = _soonest_progress(account, after, before) if rests else before
+    before = _soonest_change(program, account, after, before)
+    if account.cards or account.referral is not None:
+        before = _soonest_progress(account, after, before)
     if account.affairs is not NO_AFFAIRS:
         before = _soonest_affair(account.affairs, after, before)
+    if account.status not in ("active", "suspended"):
+        return before
+    for gift in program.gifts:
+        if gift.occasion != _OF_LEVEL:
+            at = _occasion(gift, program.zone, account, born_on, after)
+            if after < at < before:
+                before = at
+    return before
+
+
+def _soonest_change(program: Program, account: Account, after: Instant, before: Instant) -> Instant:
+    """The same of what nearly every decision changes: the lots, and the tier with what counts for
+    it.
+    """
+    if account.lots:
+        before = _soonest_lot(program, account, after, before)
     if account.status not in ("active", "suspended"):
         return before
     if program.rejudges and after < moment_of(program, account) < before:
         before = program.holds_from
     standing = account.standing
-    if program.tiers is not None and (standing.reaches or standing.grace_until):
+    if not standing.reaches and not standing.grace_until:  # everybody's level has no end
+        return before
+    if program.tiers is not None:
         if after < standing.grace_until < before:
             before = standing.grace_until
         end = period_end(standing)
         if 0 < end < NEVER:
             before = _ahead(end, program.tiers.warn_days, program.zone, after, before)
     for gift in program.gifts:
-        at = _occasion(gift, program.zone, account, born_on, after)
-        if after < at < before:
-            before = at
+        if gift.occasion == _OF_LEVEL:
+            at = _occasion(gift, program.zone, account, None, after)
+            if after < at < before:
+                before = at
     return before
 
 
 def _soonest_lot(program: Program, account: Account, after: Instant, before: Instant) -> Instant:
+    ahead = program.told_ahead
     for lot in account.lots:
         at, end = lot.activates_at, lot.expires_at
         if after < at < before:
             before = at
         if end == IDLE:
             end = end_of(program, account.idle, lot)
-        if 0 < end < NEVER:
+        if 0 < end < before + ahead and end < NEVER:
             terms = program.currencies.get(program.currency_now(lot.currency))
             expiry = terms.expiry if terms is not None else None
             notices = expiry.notices if expiry is not None else ()
@@ -332,9 +371,6 @@ def _soonest_affair(affairs: Affairs, after: Instant, before: Instant) -> Instan
     return min((end for end in ends if after < end < before), default=before)
 
 
-_LONGEST_DAY: Final = 25 * HOUR
-
-
 def _ahead(
     end: Instant, days_ahead: Sequence[int], tz: ZoneInfo, after: Instant, before: Instant
 ) -> Instant:
@@ -344,11 +380,11 @@ def _ahead(
     if not days_ahead:
         return before
     # Where even the earliest midnight is too late, none needs to be looked up.
-    days_left = (end - before) // _LONGEST_DAY
+    days_left = (end - before) // LONGEST_DAY
     for days in days_ahead:
         if days >= days_left:
             at = days_before(end, days, tz)
             if after < at < before:
                 before = at
-                days_left = (end - before) // _LONGEST_DAY
+                days_left = (end - before) // LONGEST_DAY
     return before

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.loyalty.domain.calendar import NEVER, Instant
+from services.loyalty.domain.calendar import LONGEST_DAY, NEVER, Instant
 from services.loyalty.domain.conditions import LINE_FIELDS, Condition
 
 
@@ -672,6 +672,7 @@ class Program:
     ``restored_for`` is how long points live whose lot had expired when their redemption was
     cancelled.
 
+    No expiry is told of longer than ``told_ahead`` before it.
     ``keeps_returnable`` says that accounts keep which points are inside the return window of their
     orders; ``transfer_min`` and ``transfer_limits`` bound what a member gives away.
     ``closed_keeps`` is for how long a closed account keeps its points (zero: not at all). An
@@ -730,6 +731,7 @@ class Program:
     gift_stock: tuple[str, ...] = field(init=False)
     level_stock: Mapping[str, tuple[str, ...]] = field(init=False)
     keeps_returnable: bool = field(init=False)
+    told_ahead: Instant = field(init=False)
 
     def __post_init__(self) -> None:
         said = (one for named in self.words.values() for one in named.values())
@@ -781,6 +783,9 @@ class Program:
         object.__setattr__(self, "holds_out", leaves_out)
         idle = (n for n, one in self.currencies.items() if one.expiry and one.expiry.moved_by)
         object.__setattr__(self, "idle", tuple(idle))
+        expiries = [one.expiry for one in self.currencies.values() if one.expiry]
+        days = max((days for expiry in expiries for days in expiry.notices), default=0)
+        object.__setattr__(self, "told_ahead", (days + 1) * LONGEST_DAY)
 
     def _asked(self) -> Asked:
         cards = [rule for card in self.stamps for rule in (card.look, card.engaged)]

@@ -25,7 +25,7 @@ from services.loyalty.application.store import (
 from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
-from services.loyalty.domain.calendar import Instant, from_datetime
+from services.loyalty.domain.calendar import Instant
 from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.facts import EndedHold, LotTotals
@@ -115,8 +115,7 @@ class FakeStore:
         for row in rows.account:
             stored = self.accounts[row[0]]
             assert stored.version == row[1], "accounts changed although locked"
-            due_at = None if row[5] is None else from_datetime(row[5])
-            self.accounts[row[0]] = Stored(row[1] + 1, row[7], row[6], due_at)
+            self.accounts[row[0]] = Stored(row[1] + 1, row[7], row[6], row[5])
         for row in rows.journal:
             self.journal[row[0], row[1]] = row
             if row[12] is not None:
@@ -135,7 +134,7 @@ class FakeStore:
             self.history[member, key] = [times, points]
         self.levels += rows.tier_history
         for member, seq, _, _, occurred_at, body in rows.parked:
-            self.parked[member, seq] = (body, from_datetime(occurred_at))
+            self.parked[member, seq] = (body, occurred_at)
         for member, seq in rows.unparked:
             del self.parked[member, seq]
         self.rewards += rows.issued_reward
@@ -178,7 +177,7 @@ class FakeStore:
             if held is None:
                 continue  # erased
             if born_on is not None and born_on != held.born_on:
-                held.born_on, held.born_set_at = born_on, from_datetime(set_at)
+                held.born_on, held.born_set_at = born_on, set_at
             held.language = language or held.language
         for (member,) in rows.erased_profile:
             self.profiles.pop(member, None)
@@ -258,9 +257,7 @@ class FakeSession:
     ) -> dict[tuple[str, str], EndedHold]:
         rows = {hold: self.store.holds[hold] for hold in holds if hold in self.store.holds}
         return {
-            hold: EndedHold(row[3], from_datetime(row[14]))
-            for hold, row in rows.items()
-            if row[14] is not None
+            hold: EndedHold(row[3], row[14]) for hold, row in rows.items() if row[14] is not None
         }
 
     async def load_vouchers(
@@ -299,7 +296,7 @@ class FakeSession:
             held = [
                 (since, seq, level)
                 for who, since, seq, level in self.store.levels
-                if who == member and from_datetime(since) <= at
+                if who == member and since <= at
             ]
             if held:
                 found[member, at] = max(held)[2]
@@ -399,8 +396,3 @@ def events_of(store: FakeStore, member: str) -> Iterator[tuple[int, str, str | N
     for who, seq, _, _, _, kind, target, data in store.outbox:
         if who == member:
             yield seq, kind, target, data
-
-
-def moment(row: Row, column: int) -> Instant:
-    """A time of a journal row as an instant."""
-    return from_datetime(row[column])

@@ -7,8 +7,8 @@ from services.loyalty.application.replay import Refolded
 from services.loyalty.application.story.languages import TAGS, language
 from services.loyalty.application.story.telling import explain
 from services.loyalty.application.story.words import plain
-from services.loyalty.db.journal import journal_row
 from services.loyalty.domain.account import Account
+from services.loyalty.domain.chain import JournalRow
 from tests.loyalty.fake_store import FakeStore
 
 
@@ -29,7 +29,7 @@ class Narrator:
             decision = self._store.decisions[member, seq]
             last = self._store.decisions.get((member, seq - 1))
             before = Account() if last is None else last.account
-            explained = explain(Refolded(journal_row(row), before, decision), versions)
+            explained = explain(Refolded(JournalRow(*row[:-1]), before, decision), versions)
             for sentence in explained.sentences:
                 for value in sentence.message.params.values():
                     plain(value)

@@ -7,7 +7,6 @@ from fractions import Fraction
 
 from services.loyalty.domain.activity import Purchased, decode_body
 from services.loyalty.domain.approved import Approvals
-from services.loyalty.domain.calendar import from_datetime
 from services.loyalty.domain.consideration import (
     PURCHASE,
     Change,
@@ -34,7 +33,7 @@ def paid(shop: Shop, approvals: Approvals) -> dict[Order, list[Found]]:
     for (member, seq), row in shop.store.journal.items():
         facts = _facts(row[15])
         decided = decided_body(decode_body(row[14]), facts)
-        each = Row(seq, 1, row[2], row[5], from_datetime(row[9]), decided)
+        each = Row(seq, 1, row[2], row[5], row[9], decided)
         if facts.receipt is not None:
             chains[member, facts.receipt.order].append((each, facts.receipt))
         else:

@@ -18,7 +18,7 @@ from services.loyalty.domain.books import (
     impossible,
     spending_differences,
 )
-from services.loyalty.domain.calendar import NEVER, Instant, from_datetime
+from services.loyalty.domain.calendar import NEVER, Instant
 from services.loyalty.domain.decide import decide
 from services.loyalty.domain.decision import Decision
 from services.loyalty.domain.envelope import Activity
@@ -99,7 +99,7 @@ class Auditor:
 
     def _clocks_never_run_back(self) -> None:
         for (member, seq), row in list(self.store.journal.items())[self._journaled :]:
-            recorded_at, effective_at = from_datetime(row[8]), from_datetime(row[9])
+            recorded_at, effective_at = row[8], row[9]
             last = self._clocks.get(member, (0, 0, 0))
             assert seq == last[0] + 1
             assert recorded_at >= last[1]
@@ -209,13 +209,11 @@ def replay(store: FakeStore, programs: Programs) -> None:
     vouchers: dict[tuple[str, str], str] = {}
     redemptions: dict[tuple[str, str], str] = {}
     for (member, seq), row in store.journal.items():
-        activity = Activity(
-            decode_body(row[14]), from_datetime(row[7]), from_datetime(row[8]), row[10], row[11]
-        )
+        activity = Activity(decode_body(row[14]), row[7], row[8], row[10], row[11])
         before = accounts[member]
         decision = decide(versions[row[5]], before, activity, _facts(row[15]))
         assert (decision.outcome, decision.reason) == (row[3], row[4])
-        assert decision.effective_at == from_datetime(row[9])
+        assert decision.effective_at == row[9]
         assert _encode(decision.trace).decode() == row[16]
         if decision.outcome == "refused":
             _check_nothing_changed(before, decision)

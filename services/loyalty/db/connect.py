@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import asyncpg
 
+from services.loyalty.db.instants import take_instants
 from services.loyalty.db.tables import APP_ROLE
 
 _T = TypeVar("_T")
@@ -80,12 +82,7 @@ async def connect(
         DatabaseUnavailable: it cannot be reached, or refuses us.
         SchemaBehind: it has never been migrated, so that the role does not exist.
     """
-    opening = asyncpg.connect(
-        plain_url(url),
-        timeout=limits.connect_ms / 1000,
-        server_settings=_server_settings(purpose, role, limits),
-    )
-    return await _explained(url, opening)
+    return await _explained(url, _opened(url, purpose, role, limits))
 
 
 async def create_pool(
@@ -104,6 +101,7 @@ async def create_pool(
         max_size=max_size,
         timeout=limits.connect_ms / 1000,
         server_settings=_server_settings(purpose, role, limits),
+        init=take_instants,
         reset=_reset,
     )
     pool: asyncpg.Pool = await _explained(url, opening)
@@ -127,6 +125,21 @@ def place(url: str) -> str:
     parts = urlsplit(plain_url(url))
     host = parts.netloc.rpartition("@")[2] or "the local socket"
     return f"{host}{parts.path}"
+
+
+async def _opened(url: str, purpose: str, role: str | None, limits: Limits) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        plain_url(url),
+        timeout=limits.connect_ms / 1000,
+        server_settings=_server_settings(purpose, role, limits),
+    )
+    try:
+        async with asyncio.timeout(limits.connect_ms / 1000):
+            await take_instants(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
 def _server_settings(purpose: str, role: str | None, limits: Limits) -> dict[str, str]:

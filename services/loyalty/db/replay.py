@@ -34,6 +34,7 @@ from services.loyalty.db.journal import COLUMNS, journal_row
 from services.loyalty.db.replayed import SECOND, Difference, Replayed, differing, differing_counters
 from services.loyalty.db.rows import Row, Rows, rows_of
 from services.loyalty.db.session import PgSession
+from services.loyalty.domain.calendar import to_datetime
 from services.loyalty.domain.program import Program
 
 _PLAN_FREELY = """
@@ -173,7 +174,10 @@ _WAITING = (
 
 def _rewritten(members: list[MemberRows], writes: list[Write], rows: Rows) -> Iterator[Difference]:
     """The first journal row of each member that would be written otherwise today."""
-    made = iter(rows.journal)
+    made = (
+        (*row[:7], *map(to_datetime, row[7:10]), *row[10:])  # as they are read
+        for row in rows.journal
+    )
     for (member, records), write in zip(members, writes, strict=True):
         pairs = [(next(made), tuple(record)) for record in records[: len(write.decided)]]
         for expected, found in pairs:

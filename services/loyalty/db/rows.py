@@ -1,23 +1,22 @@
 """From Decisions to rows: pure, once for both ways of recording. This is the hot path.
 
-Rows are tuples in the order of their statement's columns (:mod:`statements`). Every document is
-encoded once; the chain is continued from the head that was read.
+Rows are tuples in the order of their statement's columns (:mod:`statements`), with instants where
+those are timestamps (:mod:`instants`). Every document is encoded once; the chain is continued from
+the head that was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime
-from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from services.loyalty.application.store import Decided, ProfilePatch, Write
 from services.loyalty.domain.account import encode_account
-from services.loyalty.domain.activity import encode_body, kind_of
-from services.loyalty.domain.calendar import NEVER, Instant, to_datetime
+from services.loyalty.domain.activity import KINDS, encode_body
+from services.loyalty.domain.calendar import FIRST, LAST, NEVER, Instant
 from services.loyalty.domain.chain import bound, covered
 from services.loyalty.domain.decision import ENGINE, Decision, HoldKept
 from services.loyalty.domain.facts import NO_FACTS, LotTotals
@@ -33,17 +32,18 @@ EVENT_LIMIT_BYTES = 256 * 1024
 """The largest data of one event or derived activity; what is larger is refused when recorded."""
 
 Row: TypeAlias = tuple[Any, ...]
-_Times: TypeAlias = tuple[datetime, datetime]
-"""When an activity was recorded, and when it takes effect."""
+
+_Times: TypeAlias = tuple[Any, Any]
+"""The instants at which an activity was recorded, and at which it takes effect."""
 
 _encode: Final = msgspec.json.Encoder().encode
-_moment: Final = lru_cache(maxsize=8192)(to_datetime)
-"""For instants that many rows share, such as when a batch was recorded and when something is due;
-what happens to one member hardly ever repeats and is not worth a place."""
 
 # What other modules made is looked up at every use; a Final of this one is not.
+_encode_account: Final = encode_account
 _encode_body: Final = encode_body
-_kind_of: Final = kind_of
+_encode_receipt: Final = encode_receipt
+_KINDS: Final = KINDS
+_LIMIT_BYTES: Final = EVENT_LIMIT_BYTES
 _ENGINE: Final = ENGINE
 _NO_FACTS: Final = NO_FACTS
 
@@ -157,18 +157,19 @@ def _add(rows: Rows, write: Write) -> None:
         decision = each.decision
         after = decision.account
         seq += 1
-        assert after.seq == seq, (member, seq, after.seq)
-        at = to_datetime(decision.effective_at)
-        recorded_at = _moment(decision.activity.recorded_at)
-        head = _journal(rows, member, seq, head, each, (recorded_at, at))
+        # Numbers that are only handed on stay the objects that they are.
+        number: Any = after.seq
+        assert number == seq, (member, seq, number)
+        times: _Times = (decision.activity.recorded_at, _dated(decision.effective_at))
+        head = _journal(rows, member, number, head, each, times)
         if decision.events or decision.derived:
-            _outbox(rows.outbox, member, seq, decision, (recorded_at, at))
+            _outbox(rows.outbox, member, number, decision, times)
         reached = after.standing.level
         if reached != level:
             level = reached
-            rows.tier_history.append((member, at, seq, level))
+            rows.tier_history.append((member, times[1], number, level))
         if decision.rewards or decision.grants or decision.code:
-            _given(rows, member, seq, at, decision, write.caps)
+            _given(rows, member, number, times[1], decision, write.caps)
         if decision.holds:
             holds.update((kept.hold.id, kept) for kept in decision.holds)
         spent = spent or bool(decision.redemptions or decision.vouchers)
@@ -192,98 +193,70 @@ def _add(rows: Rows, write: Write) -> None:
             account.standing.level,
             _end(write.due_at),
             head,
-            encode_account(account).decode(),
+            _encode_account(account).decode(),
         )
     )
 
 
 def _journal(
-    rows: Rows, member: str, seq: int, previous: bytes, decided: Decided, times: _Times
+    rows: Rows, member: str, seq: Any, previous: bytes, decided: Decided, times: _Times
 ) -> bytes:
     """Adds the journal row and its entries; answers the new head of the chain."""
-    recorded, effective = times
+    recorded_at, effective_at = times
     decision = decided.decision
     activity, entries = decision.activity, decision.entries
     body, trace = _encode_body(activity.body), _encode(decision.trace)
     facts = b"{}" if decision.facts is _NO_FACTS else _encode(decision.facts)
-    kind, outcome, reason = _kind_of(activity.body), decision.outcome, decision.reason
-    version, source, name = decision.version, activity.source, activity.id
-    event, content = decided.event_digest, decided.content_digest
-    # Numbers that are only handed on stay the objects that they are.
-    number: Any = seq
-    occurred_at: Any = activity.occurred_at
-    effective_at: Any = decision.effective_at
-    occurred = effective if effective_at == occurred_at else to_datetime(occurred_at)
     columns: Row = (
         member,
-        number,
-        kind,
-        outcome,
-        reason,
-        version,
+        seq,
+        _KINDS[type(activity.body)],
+        decision.outcome,
+        decision.reason,
+        decision.version,
         _ENGINE,
-        occurred_at,
-        activity.recorded_at,
+        _dated(activity.occurred_at),
+        recorded_at,
         effective_at,
-        source,
-        name,
-        event,
-        content,
+        activity.source,
+        activity.id,
+        decided.event_digest,
+        decided.content_digest,
     )
     head = bound(previous, covered(columns, body, facts, trace, entries))
-    rows.journal.append(
-        (
-            member,
-            number,
-            kind,
-            outcome,
-            reason,
-            version,
-            _ENGINE,
-            occurred,
-            recorded,
-            effective,
-            source,
-            name,
-            event,
-            content,
-            body.decode(),
-            facts.decode(),
-            trace.decode(),
-            head,
-        )
-    )
+    documents: Row = (body.decode(), facts.decode(), trace.decode(), head)
+    rows.journal.append(columns + documents)
     ledger = rows.ledger
     for n, entry in enumerate(entries):
-        place: Row = (member, number, n)
+        place: Row = (member, seq, n)
         ledger.append(place + entry)
     return head
 
 
-def _outbox(outbox: list[Row], member: str, seq: int, decision: Decision, times: _Times) -> None:
+def _outbox(outbox: list[Row], member: str, seq: Any, decision: Decision, times: _Times) -> None:
     n = 0
-    recorded, at = times
+    recorded_at, at = times
     for event in decision.events:
         kind = event.type
         text = _small(member, kind, _encode(event.data))
-        outbox.append((member, seq, n, recorded, at, kind, None, text))
+        outbox.append((member, seq, n, recorded_at, at, kind, None, text))
         n += 1
     for derived in decision.derived:
-        kind = _kind_of(derived.body)
+        kind = _KINDS[type(derived.body)]
         text = _small(member, kind, _encode_body(derived.body))
-        since = to_datetime(derived.occurred_at) if derived.occurred_at else at
-        outbox.append((member, seq, n, recorded, since, kind, derived.target, text))
+        since = _dated(derived.occurred_at) if derived.occurred_at else at
+        outbox.append((member, seq, n, recorded_at, since, kind, derived.target, text))
         n += 1
 
 
 def _small(member: str, type_: str, text: bytes) -> str:
-    if len(text) > EVENT_LIMIT_BYTES:
+    if len(text) > _LIMIT_BYTES:
         raise EventTooLarge(member, type_, len(text))
     return text.decode()
 
 
 def _given(
-    rows: Rows, member: str, seq: int, at: datetime, decision: Decision, caps: Mapping[str, int]
+    rows: Rows, member: str, seq: Any, at: Any, decision: Decision, caps: Mapping[str, int]
 ) -> None:
     """Rewards and a code that the member got, and what was taken of shared counters for it."""
     for n, each in enumerate(decision.rewards):
@@ -315,7 +288,7 @@ def _documents(rows: Rows, member: str, before: int, decided: list[Decided]) -> 
         if decision.history:
             history.update(decision.history)
     for order, receipt in receipts.items():
-        row = (member, order, encode_receipt(receipt).decode())
+        row = (member, order, _encode_receipt(receipt).decode())
         is_new = receipt.seq > before and not receipt.of
         (rows.new_receipt if is_new else rows.receipt).append(row)
     for key, total in lots.items():
@@ -331,8 +304,8 @@ def _holds(rows: list[Row], member: str, kept: Iterable[HoldKept]) -> None:
         held = last.hold
         row = (member, held.id, held.seq, last.state, held.currency, held.points, held.captured)
         what = (held.reward, held.for_order, held.money, held.amount, held.worth)
-        ended_at = _moment(last.ended_at) if last.ended_at else None
-        rows.append((*row, *what, _moment(held.held_at), _moment(held.ends_at), ended_at))
+        ended_at = _dated(last.ended_at) if last.ended_at else None
+        rows.append((*row, *what, _dated(held.held_at), _dated(held.ends_at), ended_at))
 
 
 def _spent(rows: Rows, member: str, before: int, write: Write) -> None:
@@ -360,7 +333,7 @@ def _spent(rows: Rows, member: str, before: int, write: Write) -> None:
         if voucher.seq <= before:
             rows.voucher.append((member, voucher.id, voucher.state, text))
             continue
-        code, at = write.codes.get(voucher.digest, ""), _moment(voucher.expires_at)
+        code, at = write.codes.get(voucher.digest, ""), _dated(voucher.expires_at)
         carries = (voucher.currency, voucher.points, voucher.money, voucher.worth)
         rows.new_voucher.append((member, voucher.id, code, voucher.state, at, *carries, text))
 
@@ -372,8 +345,8 @@ def _waiting(rows: Rows, member: str, decided: list[Decided]) -> None:
         decision = each.decision
         if decision.waits:
             activity, seq = decision.activity, decision.account.seq
-            body = encode_body(activity.body).decode()
-            times = (_end(decision.lapses_at), _moment(activity.occurred_at))
+            body = _encode_body(activity.body).decode()
+            times = (_end(decision.lapses_at), _dated(activity.occurred_at))
             parked[seq] = (member, seq, decision.waits, *times, body)
         for seq in decision.done_waiting:
             if parked.pop(seq, None) is None:
@@ -386,10 +359,21 @@ def _profile(rows: Rows, member: str, patch: ProfilePatch, at: Instant) -> None:
         for erased in (rows.erased_profile, rows.erased_letters, rows.erased_answers):
             erased.append((member,))
     else:
-        set_at = _moment(patch.born_known_at or at)
+        set_at = _dated(patch.born_known_at or at)
         rows.profile.append((member, patch.born_on, set_at, patch.language))
 
 
 def _end(at: Instant | None) -> Any:
     """An end as a timestamp; none where there is no end."""
-    return None if at is None or at >= NEVER else _moment(at)
+    return None if at is None or at >= NEVER else _dated(at)
+
+
+def _dated(at: Instant) -> Instant:
+    """The instant, which is one that has a date: a timestamp could hold others.
+
+    Raises:
+        OverflowError: it has none.
+    """
+    if FIRST <= at <= LAST:
+        return at
+    raise OverflowError(f"instant {at} has no date")

@@ -19,7 +19,7 @@ from services.loyalty.db import programs, statements, tables
 from services.loyalty.db.rows import Row, Rows
 from services.loyalty.domain.account import Account, decode_account, encode_account
 from services.loyalty.domain.activity import AnyBody, decode_body
-from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
+from services.loyalty.domain.calendar import Instant, from_datetime
 from services.loyalty.domain.chain import GENESIS
 from services.loyalty.domain.facts import EndedHold, LotTotals
 from services.loyalty.domain.receipt import Receipt, decode_receipt
@@ -185,8 +185,7 @@ class PgSession:
     async def load_levels(
         self, moments: Sequence[tuple[str, Instant]]
     ) -> dict[tuple[str, Instant], str]:
-        asked = [(member, to_datetime(at)) for member, at in moments]
-        rows = await self._fetch_pairs(_LEVELS, asked)
+        rows = await self._fetch_pairs(_LEVELS, moments)
         return {(row[0], from_datetime(row[1])): row[2] for row in rows}
 
     async def load_parked(
@@ -222,7 +221,7 @@ class PgSession:
         await self.connection.execute(
             "SELECT pg_advisory_xact_lock_shared($1)", programs.PUBLISHING
         )
-        rows = await self.connection.fetch(_DUE, to_datetime(until), limit)
+        rows = await self.connection.fetch(_DUE, until, limit)
         return {row[0]: loaded_from(row) for row in rows}
 
     async def latest_program_version(self) -> int:

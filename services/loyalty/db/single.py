@@ -20,7 +20,6 @@ from services.loyalty.db import statements, tables
 from services.loyalty.db.rows import Row, Rows, rows_of
 from services.loyalty.db.session import LOADED_COLUMNS, loaded_from, overdrawn, translated
 from services.loyalty.db.statements import Statement
-from services.loyalty.domain.calendar import to_datetime
 
 
 class Answer(NamedTuple):
@@ -94,8 +93,7 @@ async def write_one(
     rows = rows_of((write,))
     rows.sum_grants()
     if idempotency:
-        at = to_datetime(write.account.recorded_at)
-        rows.idempotency.append((write.loaded.member, *idempotency, at))
+        rows.idempotency.append((write.loaded.member, *idempotency, write.account.recorded_at))
     taken = _taken(rows)
     arguments = [column for name in taken for column in _columns(getattr(rows, name))]
     try:

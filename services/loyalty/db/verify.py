@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from services.loyalty.application.codes import digest_of
+from services.loyalty.db.instants import reading_instants
 from services.loyalty.db.session import totals_of
 from services.loyalty.db.statements import columns_of
 from services.loyalty.db.tables import journal, ledger
@@ -55,7 +56,6 @@ _TRACE = JournalRow._fields.index("trace")
 _GRANTS = '"grants":{'
 _PREFETCH = 2000
 _JOURNAL_WIDTH = len(JournalRow._fields)
-_PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01T00:00:00Z, from which PostgreSQL counts
 
 
 def _ordered(columns: str, table: str, order: str = "") -> str:
@@ -168,7 +168,7 @@ async def verify(
     verdict = Verdict() if member is None else Verdict(checked=CHECKED[:-_OF_ALL])
     totals: defaultdict[tuple[str, str], int] = defaultdict(int)
     snapshot = connection.transaction(isolation="repeatable_read", readonly=True)
-    async with _instants(connection), snapshot:
+    async with reading_instants(connection), snapshot:
         await connection.execute("SET LOCAL statement_timeout = 0")
         members = await connection.fetchval("SELECT count(*) FROM account")
         async for each, rows in _by_member(connection, member):
@@ -453,23 +453,6 @@ async def _grouped(
         rows.append(row)
     if rows:
         yield rows[0][0], rows
-
-
-@asynccontextmanager
-async def _instants(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Reads timestamps as instants: also those that no calendar holds, as a tampered row may."""
-    name = {"schema": "pg_catalog"}
-    await connection.set_type_codec(
-        "timestamptz",
-        encoder=lambda at: (at - _PG_EPOCH_US,),
-        decoder=lambda stored: stored[0] + _PG_EPOCH_US,
-        format="tuple",
-        **name,
-    )
-    try:
-        yield
-    finally:
-        await connection.reset_type_codec("timestamptz", **name)
 
 
 def _shown(value: object) -> str:

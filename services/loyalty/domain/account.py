@@ -7,6 +7,8 @@ windows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from services.loyalty.domain.calendar import Instant
@@ -478,13 +480,10 @@ class Account(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
         )
 
 
-_encode = msgspec.json.Encoder().encode
+encode_account: Callable[[Account], bytes] = msgspec.json.Encoder().encode
+"""The one canonical JSON of a working state."""
+
 _decode = msgspec.json.Decoder(Account).decode
-
-
-def encode_account(account: Account) -> bytes:
-    """The one canonical JSON of a working state."""
-    return _encode(account)
 
 
 def decode_account(text: bytes | str) -> Account:

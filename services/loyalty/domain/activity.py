@@ -8,6 +8,7 @@ units (ISO 4217 exponent). No personal data is here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias, get_args
 
 import msgspec
@@ -719,21 +720,18 @@ AnyBody: TypeAlias = (
 )
 
 
-_encode = msgspec.json.Encoder().encode
+encode_body: Callable[[AnyBody], bytes] = msgspec.json.Encoder().encode
+"""The one canonical JSON of a body."""
+
 _decode = msgspec.json.Decoder(AnyBody).decode
 
-
-_KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyBody)}
+KINDS: dict[type, str] = {kind: str(kind.__struct_config__.tag) for kind in get_args(AnyBody)}
+"""The journal's name of each kind of body, such as ``purchase``."""
 
 
 def kind_of(body: AnyBody) -> str:
-    """The journal's name of a body's kind, such as ``purchase``."""
-    return _KINDS[type(body)]
-
-
-def encode_body(body: AnyBody) -> bytes:
-    """The one canonical JSON of a body."""
-    return _encode(body)
+    """The journal's name of a body's kind."""
+    return KINDS[type(body)]
 
 
 def decode_body(text: bytes | str) -> AnyBody:

@@ -30,6 +30,10 @@ IDLE: Final = NEVER - 1
 comes is the account's to say, see :mod:`idle`.
 """
 
+FIRST: Final = -62_135_596_800_000_000
+LAST: Final = 253_402_300_799_999_999
+"""The first instant that has a date, in the year 1, and the last, in 9999."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta.resolution
 QUARTER: Final = 15 * MINUTE

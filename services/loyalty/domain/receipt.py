@@ -4,6 +4,8 @@ since.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from services.loyalty.domain.calendar import Instant
@@ -116,13 +118,10 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     of: str = ""
 
 
-_encode = msgspec.json.Encoder().encode
+encode_receipt: Callable[[Receipt], bytes] = msgspec.json.Encoder().encode
+"""The one canonical JSON of a receipt."""
+
 _decode = msgspec.json.Decoder(Receipt).decode
-
-
-def encode_receipt(receipt: Receipt) -> bytes:
-    """The one canonical JSON of a receipt."""
-    return _encode(receipt)
 
 
 def decode_receipt(text: bytes | str) -> Receipt:

@@ -11,7 +11,6 @@ from services.loyalty.application.story.languages import language
 from services.loyalty.application.story.letters import DeadLetter, tell_letter
 from services.loyalty.application.story.shown import as_lines, as_values
 from services.loyalty.application.story.telling import concerns, explain, tell
-from services.loyalty.db.journal import journal_row
 from services.loyalty.domain.chain import JournalRow
 from services.loyalty.domain.document import parse_program
 from services.loyalty.domain.program import (
@@ -36,7 +35,7 @@ GIFT_SHOP = parse_program(
 
 def rows_of(member: Member) -> list[JournalRow]:
     rows = member.shop.store.journal.items()
-    return [journal_row(row) for (name, _), row in rows if name == member.name]
+    return [JournalRow(*row[:-1]) for (name, _), row in rows if name == member.name]
 
 
 def told(member: Member, seq: int = 0, *, tag: str = "en", brief: bool = False) -> list[str]:

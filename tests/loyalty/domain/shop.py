@@ -281,7 +281,7 @@ class Shop:
             self._delivered += 1
             if row[6] is not None:
                 body = decode_body(row[7])
-                at = from_datetime(row[4]) if isinstance(body, _TRAVELLING) else self.clock.at
+                at = row[4] if isinstance(body, _TRAVELLING) else self.clock.at
                 erases = isinstance(body, StatusChanged)
                 patch = ProfilePatch(erase=True) if erases else None
                 found.append(self.incoming(row[6], body, at, patch))

@@ -9,6 +9,7 @@ import pytest
 
 from services.loyalty.application.store import ProfilePatch
 from services.loyalty.domain.activity import Enrolled, ProfileUpdated, StatusChanged
+from services.loyalty.domain.calendar import rfc3339
 from services.loyalty.domain.program import Expiry, Gift, Span
 from tests.loyalty.domain.shop import Member, Shop, at, base, both, points, programme, tiers
 
@@ -30,7 +31,7 @@ def gifts_of(member: Member) -> list[str]:
     rows = [
         row for (who, _), row in shop.journal.items() if who == member.name and row[2] == "tick"
     ]
-    return [f"{row[9]:%Y-%m-%d}" for row in rows if "gifts" in row[16]]
+    return [rfc3339(row[9])[:10] for row in rows if "gifts" in row[16]]
 
 
 def test_a_birthday_comes_on_its_local_day_every_year() -> None:

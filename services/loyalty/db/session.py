@@ -278,7 +278,7 @@ class PgSession:
     async def _execute(self, statement: statements.Statement, rows: list[Row]) -> str:
         if not rows:
             return ""
-        tag: str = await self.connection.execute(statement.alone(), *zip(*rows, strict=True))
+        tag: str = await self.connection.execute(statement.alone(), *statement.parameters(rows))
         return tag
 
     async def _fetch_pairs(

@@ -17,7 +17,7 @@ import msgspec
 
 from services.loyalty.application.store import Loaded, Overdrawn, Write
 from services.loyalty.db import statements, tables
-from services.loyalty.db.rows import Row, Rows, rows_of
+from services.loyalty.db.rows import Rows, rows_of
 from services.loyalty.db.session import LOADED_COLUMNS, loaded_from, overdrawn, translated
 from services.loyalty.db.statements import Statement
 
@@ -95,7 +95,9 @@ async def write_one(
     if idempotency:
         rows.idempotency.append((write.loaded.member, *idempotency, write.account.recorded_at))
     taken = _taken(rows)
-    arguments = [column for name in taken for column in _columns(getattr(rows, name))]
+    arguments = [
+        each for name in taken for each in _STATEMENTS[name].parameters(getattr(rows, name))
+    ]
     try:
         written = await connection.fetchval(_statement(taken), *arguments)
     except asyncpg.UniqueViolationError as error:
@@ -129,18 +131,14 @@ def _taken(rows: Rows) -> tuple[str, ...]:
     return tuple(name for name in _STATEMENTS if getattr(rows, name))
 
 
-def _columns(rows: Sequence[Row]) -> Sequence[Row]:
-    return list(zip(*rows, strict=True))
-
-
 @lru_cache(maxsize=256)
 def _statement(names: tuple[str, ...]) -> str:
     """One statement for the tables that get rows; the account comes first."""
     account, *others = (_STATEMENTS[name] for name in names)
     assert account is statements.ACCOUNT
     parts = [f"written AS ({account.alone()} RETURNING t.member_id)"]
-    first = 1 + len(account.columns)
+    first = 1 + len(account.arrays)
     for other in others:
         parts.append(f"{other.name}_ AS ({other.following('written', first)})")
-        first += len(other.columns)
+        first += len(other.arrays)
     return f"WITH {', '.join(parts)} SELECT member_id FROM written"  # noqa: S608  our own statements

@@ -1,15 +1,16 @@
 """The set-based statements that record Decisions, each written once for both ways of recording.
 
-A statement takes its rows as one array per column. :meth:`Statement.alone` is for a batch inside a
-transaction (:mod:`session`); :meth:`Statement.following` makes it one of several in a single
-autocommit statement (:mod:`single`), where it acts only if the account was found at the version
-that was read.
+A statement takes its rows as one array per column, or as one array of rows.
+:meth:`Statement.alone` is for a batch inside a transaction (:mod:`session`);
+:meth:`Statement.following` makes it one of several in a single autocommit statement
+(:mod:`single`), where it acts only if the account was found at the version that was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy import BigInteger, Date, DateTime, Integer, LargeBinary, SmallInteger, Table, Text
 
@@ -31,16 +32,28 @@ class Statement:
     """SQL over a set of rows ``r``.
 
     ``columns`` are the fields of a row tuple, ``types`` their PostgreSQL types; ``template`` has
-    ``{rows}`` where the rows come from.
+    ``{rows}`` where the rows come from. ``row_type`` is the composite type of a whole row, empty
+    where there is none: the driver looks twice at every element of an array, so that an array of
+    rows costs half as much as one of each column.
     """
 
     name: str
     columns: tuple[str, ...]
     types: tuple[str, ...]
     template: str
+    row_type: str = ""
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Its parameters: arrays of these types."""
+        return (self.row_type,) if self.row_type else self.types
+
+    def parameters(self, rows: Sequence[tuple[Any, ...]]) -> list[Sequence[Any]]:
+        """What it is given to record ``rows``."""
+        return [rows] if self.row_type else list(zip(*rows, strict=True))
 
     def alone(self) -> str:
-        """The statement by itself; its parameters are one array per column."""
+        """The statement by itself."""
         return self.template.format(rows=self._unnest(1))
 
     def following(self, source: str, first: int) -> str:
@@ -48,7 +61,7 @@ class Statement:
         return self.template.format(rows=f"{source}, {self._unnest(first)}")
 
     def _unnest(self, first: int) -> str:
-        arrays = ", ".join(f"${first + i}::{kind}[]" for i, kind in enumerate(self.types))
+        arrays = ", ".join(f"${first + i}::{kind}[]" for i, kind in enumerate(self.arrays))
         return f"unnest({arrays}) AS r({', '.join(self.columns)})"
 
 
@@ -81,13 +94,16 @@ NEW_RECEIPT = replace(_insert(tables.receipt), name="new_receipt")
 NEW_VOUCHER = replace(_insert(tables.voucher), name="new_voucher")
 NEW_REDEMPTION = replace(_insert(tables.redemption), name="new_redemption")
 
-ACCOUNT = _change(
-    "account",
-    tables.account,
-    columns_of(tables.account),
-    "UPDATE account AS t SET version = t.version + 1, seq = r.seq, status = r.status,"
-    " tier = r.tier, due_at = r.due_at, head = r.head, state = r.state"
-    " FROM {rows} WHERE t.member_id = r.member_id AND t.version = r.version",
+ACCOUNT = replace(
+    _change(
+        "account",
+        tables.account,
+        columns_of(tables.account),
+        "UPDATE account AS t SET version = t.version + 1, seq = r.seq, status = r.status,"
+        " tier = r.tier, due_at = r.due_at, head = r.head, state = r.state"
+        " FROM {rows} WHERE t.member_id = r.member_id AND t.version = r.version",
+    ),
+    row_type="changed_account",
 )
 
 COUNTER = Statement(

@@ -7,7 +7,7 @@ profile. It raises what is wrong with amounts as :class:`ImpossibleAmount` or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
@@ -80,7 +80,7 @@ def _cancellation(data: wire.PurchaseCancelled, at: Instant) -> Composed:
 
 def _refund(data: wire.PurchaseRefunded, at: Instant) -> Composed:
     currency = data.currency
-    _check_positions(data.lines)
+    _check_positions([line.position for line in data.lines])
     lines = [_refunded_line(line, currency) for line in data.lines]
     amount = _bounded(data.amount, currency)
     if not lines and not amount:
@@ -164,13 +164,13 @@ COMPOSERS: dict[type[wire.Member], Callable[[Any, Instant], Composed]] = {
 
 def _lines(given: list[wire.PurchaseLine], currency: str, places: int) -> tuple[list[Line], int]:
     """The lines and what they cost together, each of which could have cost what it says."""
-    _check_positions(given)
+    fields, made = astuple, Line  # names of the module would be looked up for each line
+    rows = [fields(line) for line in given]
+    _check_positions([row[0] for row in rows])
     lines: list[Line] = []
     total = 0
-    fields, made = astuple, Line  # by names of this function: those of the module cost a look-up
     quantity: int
-    for line in given:
-        position, sku, quantity, price, off, taxed, category, brand = fields(line)
+    for position, sku, quantity, price, off, taxed, category, brand in rows:
         unit_price = _amount(price, currency, places)
         discount = _optional(off, currency, places)
         tax = _optional(taxed, currency, places)
@@ -194,17 +194,17 @@ def _refunded_line(line: wire.RefundedLine, currency: str) -> RefundLine:
     return RefundLine(line.position, line.quantity, amount)
 
 
-def _check_positions(lines: Sequence[wire.PurchaseLine] | Sequence[wire.RefundedLine]) -> None:
-    if len(lines) > wire.MAX_LINES:
+def _check_positions(positions: list[int]) -> None:
+    if len(positions) > wire.MAX_LINES:
         raise Unacceptable("too_many_lines", f"data.lines: at most {wire.MAX_LINES}")
-    if not _ascend(lines) and len({line.position for line in lines}) != len(lines):
+    if not _ascend(positions) and len(set(positions)) != len(positions):
         raise Unacceptable("duplicate_position", "data.lines: two lines have the same position")
 
 
-def _ascend(lines: Sequence[wire.PurchaseLine] | Sequence[wire.RefundedLine]) -> bool:
+def _ascend(positions: list[int]) -> bool:
+    """They hardly ever do not, and this is asked sooner than whether a set of them is as large."""
     last = -1
-    for line in lines:
-        position: int = line.position
+    for position in positions:
         if position <= last:
             return False
         last = position

@@ -9,14 +9,14 @@ when encoded, so a field added later leaves the canonical content of older event
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from services.loyalty.domain import member_id as ids
 
-MAX_LINES = 2_000
+MAX_LINES: Final = 2_000
 """Lines in the longest order, amendment or refund."""
 
 CODE_PATTERN = r"^[a-z0-9._-]*$(?!\n)"

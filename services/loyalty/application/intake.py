@@ -18,9 +18,10 @@ from operator import or_
 from typing import Any, Final, NoReturn
 
 import msgspec
+from msgspec.structs import astuple
 
 from services.loyalty.application import bodies
-from services.loyalty.application.contract import EVENTS, INCOMING, Attributes, Envelope, Naming
+from services.loyalty.application.contract import EVENTS, INCOMING, Envelope, Naming
 from services.loyalty.application.refusal import Unacceptable
 from services.loyalty.application.store import Incoming
 from services.loyalty.domain.calendar import DAY, Instant
@@ -31,13 +32,11 @@ from services.loyalty.domain.money import ImpossibleAmount, UnknownCurrency
 MAX_BATCH = 1_000
 """Events in the longest JSON array that HTTP may bring."""
 
-DERIVED_SOURCE = "loyalty.derived"
+DERIVED_SOURCE: Final = "loyalty.derived"
 """The source of activities that one account sends to another; no producer may call itself so."""
 
-IMPORT_SOURCE = "loyalty.import"
+IMPORT_SOURCE: Final = "loyalty.import"
 """The source of what members bring along from another system; nor may any call itself so."""
-
-_OURS = frozenset({DERIVED_SOURCE, IMPORT_SOURCE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ class Limits:
 
 LIMITS = Limits()
 
+_NO_EVENT = blake2b(digest_size=16)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON_TYPES = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE | re.DOTALL)
 _BACKSLASH: Final = 0x5C
@@ -109,13 +109,14 @@ def read_event(
         event = _read_whole(raw)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         event = _read_apart(raw)
-    _check_attributes(event)
     event_type, compose = _composers[type(event)]
-    data = event.data
+    # all attributes at once, in their order: that costs less than a few of them by name
+    _, event_id, source, time, content_type, data = astuple(event)
+    _check_attributes(source, content_type)
     member = data.member_id
     _check_member(member, key)
     try:
-        occurred_at = _occurred_at(event.time, now, limits)
+        occurred_at = _occurred_at(time, now, limits)
         body, profile = compose(data, occurred_at)
     except UnknownCurrency:
         raise Unacceptable(
@@ -128,7 +129,6 @@ def read_event(
     # All that the producer said and we understood, so that a redelivery can be told from an id
     # used twice; text that differs in spaces, order of keys or unknown fields only is the same.
     content = b"%b\n%d\n%b" % (event_type, occurred_at, _encode(data))
-    source, event_id = event.source, event.id
     if "\0" in event_id or "\0" in source or (_BACKSLASH in content and _NUL.search(content)):
         # PostgreSQL has no text with a NUL in it. Where content escapes one, an odd number of
         # backslashes stands before u0000.
@@ -165,7 +165,9 @@ def read_batch(
 
 def event_digest(source: str, event_id: str) -> bytes:
     """16 bytes that stand for source and id, which together name an event (CloudEvents 1.0)."""
-    return blake2b(f"{source}\0{event_id}".encode(), digest_size=16).digest()
+    digest = _NO_EVENT.copy()  # at two thirds of the cost of a new one
+    digest.update(f"{source}\0{event_id}".encode())
+    return digest.digest()
 
 
 def _read_one(raw: bytes | memoryview, now: Instant, limits: Limits) -> Incoming | Unacceptable:
@@ -192,7 +194,7 @@ def _read_apart(raw: bytes | memoryview) -> Any:
         raise _bad_envelope(error) from None
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _not_json(error) from None
-    _check_attributes(envelope)
+    _check_attributes(envelope.source, envelope.datacontenttype)
     reader = _readers.get(envelope.type)
     if reader is None:
         raise Unacceptable("unknown_type", f"type: {_named(envelope.type)} is none of ours")
@@ -210,12 +212,11 @@ def _read_apart(raw: bytes | memoryview) -> Any:
     )
 
 
-def _check_attributes(event: Attributes) -> None:
-    given = event.datacontenttype
-    if given is not None and given != "application/json" and not _JSON_TYPES.fullmatch(given):
-        raise Unacceptable("not_a_cloudevent", "datacontenttype: data is read as JSON only")
-    if event.source in _OURS:
-        raise Unacceptable("reserved_source", f"source: {event.source!r} is ours alone")
+def _check_attributes(source: str, content_type: str | None) -> None:
+    if content_type is not None and content_type != "application/json":
+        _check_content_type(content_type)
+    if source in (DERIVED_SOURCE, IMPORT_SOURCE):
+        raise Unacceptable("reserved_source", f"source: {source!r} is ours alone")
 
 
 def _occurred_at(time: datetime | None, now: Instant, limits: Limits) -> Instant:
@@ -237,6 +238,11 @@ def _check_member(member: str, key: bytes | None) -> None:
         raise Unacceptable(bad.code, f"data.member_id: {bad.reason}") from None
     if key is not None and key != member.encode():
         raise Unacceptable("key_mismatch", "the message's key is not data.member_id", member)
+
+
+def _check_content_type(given: str) -> None:
+    if not _JSON_TYPES.fullmatch(given):
+        raise Unacceptable("not_a_cloudevent", "datacontenttype: data is read as JSON only")
 
 
 def _not_json(error: Exception) -> Unacceptable:

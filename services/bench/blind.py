@@ -24,6 +24,7 @@ from services.events.inbox import Partition
 from services.events.position import Advance, acquire, advance
 from services.events.topics import PURCHASES
 from services.loyalty.db.connect import connect
+from services.loyalty.db.instants import reading_instants
 
 Rows = dict[tuple[int, int], tuple[list[Any], list[Any], list[Any]]]
 """Journal, ledger and outbox rows by partition and offset."""
@@ -46,10 +47,10 @@ class Orders(msgspec.Struct):
 
 
 async def read_rows(url: str, places: dict[str, tuple[int, int]]) -> Rows:
-    """The rows that a run wrote, by the place of the message that caused them; ticks go with the
-    next message of their member."""
+    """The rows that a run wrote, by the place of the message that caused them, as they are sent the
+    quickest; ticks go with the next message of their member."""
     found: Rows = {}
-    async with connection(url) as owner:
+    async with connection(url) as owner, reading_instants(owner):
         ledger, outbox = defaultdict(list), defaultdict(list)
         for row in await owner.fetch("SELECT * FROM ledger"):
             ledger[row["member_id"], row["seq"]].append(tuple(row))

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import asyncpg
 
-from services.loyalty.domain.calendar import Instant, from_datetime, to_datetime
+from services.loyalty.domain.calendar import Instant, from_datetime
 
 _Stored: TypeAlias = tuple[int]
 """A timestamp as the driver passes it on: microseconds since PostgreSQL's epoch."""
 
-_EPOCH = 946_684_800_000_000  # 2000-01-01T00:00:00Z, from which PostgreSQL counts
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""From which PostgreSQL counts."""
+
+_EPOCH_AT = from_datetime(_EPOCH)
+_MICROSECOND = timedelta.resolution
 
 
 async def take_instants(connection: asyncpg.Connection) -> None:
     """Lets a connection take instants; it still reads timestamps as datetimes in UTC."""
-    await _translate(connection, lambda stored: to_datetime(stored[0] + _EPOCH))
+    await _translate(connection, lambda stored: _EPOCH + _MICROSECOND * stored[0])
 
 
 @asynccontextmanager
 async def reading_instants(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Reads timestamps as instants: also those that no calendar holds, as a tampered row may."""
-    await _translate(connection, lambda stored: stored[0] + _EPOCH)
+    await _translate(connection, lambda stored: stored[0] + _EPOCH_AT)
     try:
         yield
     finally:
@@ -46,4 +50,4 @@ async def _translate(
 
 def _stored(moment: Instant | datetime) -> _Stored:
     at = moment if isinstance(moment, int) else from_datetime(moment)
-    return (at - _EPOCH,)
+    return (at - _EPOCH_AT,)

@@ -350,10 +350,11 @@ class Batch:
             Decided(decision, event_digest, content_digest if event_digest is not None else None)
         )
         self._overlay(desk, decision)
-        if decision.account.standing.level != was.level:
+        now = decision.account.standing
+        if now is not was and now.level != was.level:
             if not desk.levels:
                 desk.levels.append((was.since, was.level))
-            desk.levels.append((decision.effective_at, decision.account.standing.level))
+            desk.levels.append((decision.effective_at, now.level))
         return decision
 
     def _with_code(self, facts: Facts) -> Facts:

@@ -139,7 +139,7 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
     occurred_at = facts.parked_occurred_at or activity.occurred_at
     draft = Draft(program, account, activity, facts, occurred_at=occurred_at, effective_at=at)
     kind = kind_of(body)
-    what, reason = verdict(account.status, kind)
+    what, reason = verdict(draft.status, kind)
     try:
         if min(occurred_at, activity.recorded_at) < program.holds_from:
             raise Refusal("before_program")
@@ -150,7 +150,7 @@ def decide(program: Program, account: Account, activity: Activity, facts: Facts)
         elif what != DECIDE:
             raise Refusal(cast("Refused", reason))
         else:
-            if account.affairs.blocked:
+            if draft.affairs.blocked:
                 _check_blocks(account, kind)
             if program.successors:
                 tiers.succeed(draft)
@@ -260,10 +260,11 @@ def _tidy(draft: Draft, account: Account) -> None:
     """On the first decision of a new day, moves counters whose period is over, and closed windows,
     to their rows, and forgets segments left long ago.
     """
-    if account.as_of // QUARTER == draft.effective_at // QUARTER:
+    before = account.as_of
+    if before // QUARTER == draft.effective_at // QUARTER:
         return
     today = draft.today
-    was = local_date(account.as_of, draft.tz)
+    was = local_date(before, draft.tz)
     if today == was:
         return
     for key in [key for key in draft.counters if ended_before(key.rpartition("/")[2], today)]:

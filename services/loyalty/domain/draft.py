@@ -154,6 +154,7 @@ class Draft:
         arrears: dict[str, int]
         windows: dict[str, dict[str, int]]
         counters: dict[str, list[int]]
+        ticked: tuple[int, str, int] | None
         (  # all at once, as they stand in the account: one by one, each would be looked up by name
             self.status,
             seq,
@@ -170,7 +171,7 @@ class Draft:
             self.gifts,
             self.waiting,
             self.stuck_from,
-            _,
+            ticked,
             self.cards,
             self.badges,
             self.zone,
@@ -189,7 +190,7 @@ class Draft:
         self.arrears = arrears.copy()
         self.windows = {currency: points.copy() for currency, points in windows.items()}
         self.counters = counters.copy()
-        self.ticked = _ticked(account, activity.body)
+        self.ticked = _ticked(self.status, ticked, activity.body)
         self.new_code = ""
         self.entries: list[LedgerEntry] = []
         self.events: list[Event] = []
@@ -590,7 +591,9 @@ class Draft:
         )
 
 
-def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
+def _ticked(
+    status: str, ticked: tuple[int, str, int] | None, body: AnyBody
+) -> tuple[int, str, int] | None:
     """How far the due moments of the account's instant have been decided, after this body.
 
     Where a Tick failed, what is left of its instant is left until it has been decided.
@@ -599,7 +602,7 @@ def _ticked(account: Account, body: AnyBody) -> tuple[int, str, int] | None:
         return (MOMENTS.index(body.moment), body.name, 0)
     if type(body) is Lapsed:
         return (MOMENTS.index("lapse"), "", body.seq)
-    return account.ticked if account.status == "stuck" or type(body) is Stuck else None
+    return ticked if status == "stuck" or type(body) is Stuck else None
 
 
 _NO_GRANTS: Final[dict[str, int]] = {}

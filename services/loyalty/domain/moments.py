@@ -259,11 +259,12 @@ def due_after(
     """The same after a Decision that does not reschedule, where ``due`` was known before it: what
     it did not change has no earlier moment, so only the rest is looked at.
     """
-    if account.ticked is not None or (due is not None and due <= account.as_of):
+    after = account.as_of
+    if account.ticked is not None or (due is not None and due <= after):
         return due_by(versions, account, born_on)
     if account.status in ("stuck", "unenrolled"):
         return due
-    for program, start, end in versions.spans(account.as_of, NEVER if due is None else due - 1):
+    for program, start, end in versions.spans(after, NEVER if due is None else due - 1):
         at = _soonest_change(program, account, start, end + 1)
         if at <= end:
             return at
@@ -312,8 +313,7 @@ def _soonest_change(program: Program, account: Account, after: Instant, before: 
     """The same of what nearly every decision changes: the lots, and the tier with what counts for
     it.
     """
-    if account.lots:
-        before = _soonest_lot(program, account, after, before)
+    before = _soonest_lot(program, account, after, before)
     if account.status not in ("active", "suspended"):
         return before
     if program.rejudges and after < moment_of(program, account) < before:

@@ -32,12 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+def pytest_xdist_auto_num_workers() -> int:
     """How many processes share the tests, each with a broker and a server of its own.
 
     None but this one where the environment names one of the two: tests want it for themselves.
     """
-    named = config.stash[POSTGRES].url or config.stash[KAFKA].bootstrap
+    named = {"LOYALTY_TEST_DATABASE_URL", "LOYALTY_TEST_KAFKA_BOOTSTRAP"} & os.environ.keys()
     return 0 if named else min(4, os.cpu_count() or 1)
 
 

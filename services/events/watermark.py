@@ -109,9 +109,7 @@ async def _settled_watermark(kafka: Kafka, held: Standing) -> Watermark | None:
     deadline = time.monotonic() + SETTLE_S
     while True:
         mark = await read_watermark(kafka)
-        seen = mark or Watermark(held.incarnation, 0)
-        lags = seen.incarnation == held.incarnation and seen.n < held.n - 1
-        if not lags or time.monotonic() > deadline:
+        if not _lags(_seen(mark, held), held) or time.monotonic() > deadline:
             return mark
         await asyncio.sleep(0.1)
 
@@ -128,14 +126,23 @@ def check_standing(mark: Watermark | None, held: Standing) -> None:
 
 def _difference(mark: Watermark | None, *, oldest: Standing, newest: Standing) -> str:
     """What does not agree, empty where all does; batch 0 is the time before the first."""
-    seen = mark or Watermark(newest.incarnation, 0)
+    seen = _seen(mark, newest)
     if seen.incarnation != newest.incarnation:
         return _say(seen, newest, "another incarnation published")
     if seen.n > newest.n:
         return _say(seen, newest, "the database was restored to an earlier moment")
-    if seen.n < oldest.n - 1:
+    if _lags(seen, oldest):
         return _say(seen, newest, "Kafka has lost what was published")
     return ""
+
+
+def _seen(mark: Watermark | None, held: Standing) -> Watermark:
+    return mark or Watermark(held.incarnation, 0)
+
+
+def _lags(seen: Watermark, held: Standing) -> bool:
+    """Whether more than the claimed batch is missing in Kafka."""
+    return seen.incarnation == held.incarnation and seen.n < held.n - 1
 
 
 async def check_claimed(connection: Any, mark: Watermark | None, held: Standing) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -24,7 +23,7 @@ log = logging.getLogger(__name__)
 ASK_S = 10.0
 """Seconds that a question about offsets may take."""
 
-SLICE = 25
+SLICE = 10
 """So many messages are decoded before somebody else has a turn: about a millisecond."""
 
 
@@ -141,28 +140,11 @@ class Feed:
         """Decodes so much that ``each`` messages of every partition can be drawn, where they are
         here.
         """
-        for _ in self._slices(each, now):
+        for _ in self.decoding(each, now):
             pass
 
-    @asynccontextmanager
-    async def decoding(self, each: int, now: Instant) -> AsyncIterator[None]:
-        """The same in the waits of a ``with`` block, as far as these suffice.
-
-        What fails here fails again when it is asked for.
-        """
-
-        async def in_turns() -> None:
-            for _ in self._slices(each, now):
-                await asyncio.sleep(0)
-
-        ahead = asyncio.create_task(in_turns())
-        try:
-            yield
-        finally:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)
-
-    def _slices(self, each: int, now: Instant) -> Iterator[None]:
+    def decoding(self, each: int, now: Instant) -> Iterator[None]:
+        """The same, with a stop now and then for others to have their turn."""
         read = self._reader.read
         for partition in self.partitions.values():
             arrived, waiting = partition.arrived, partition.waiting
@@ -202,7 +184,7 @@ class Feed:
         What a transaction holds that is not settled yet is left to read: Kafka hides it, also for a
         while after the commit was answered.
         """
-        empty = {tp: one for tp, one in self.partitions.items() if not one.queued}
+        empty = {tp: one for tp, one in self.partitions.items() if one.all_recorded}
         ends = await self._asked(self._onlooker.end_offsets, list(empty))
         if self.stale:
             return []

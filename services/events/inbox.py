@@ -69,6 +69,7 @@ class Partition:
         epoch, position, read_to, dead_in_a_row: its row as this session wrote it last; ``position``
             is what the next fence expects, never the first offset seen. ``read_to`` 0 is never.
         fetched_to: where the next fetch continues.
+        drawn_to: where it stands once all that was drawn is recorded.
         end: the last end of the log that was heard of.
     """
 
@@ -83,11 +84,17 @@ class Partition:
     arrived: deque[Any] = field(default_factory=deque)
     waiting: deque[Message] = field(default_factory=deque)
     newest: Instant = 0
+    drawn_to: int = 0
 
     @property
     def queued(self) -> int:
-        """How many of its messages are here."""
+        """How many of its messages are here and not drawn."""
         return len(self.arrived) + len(self.waiting)
+
+    @property
+    def all_recorded(self) -> bool:
+        """Whether nothing of it is here: neither queued nor drawn and still to be recorded."""
+        return not self.queued and self.position >= self.drawn_to
 
     @property
     def behind(self) -> bool:
@@ -102,8 +109,13 @@ class Partition:
 def draw(partitions: Iterable[Partition], limit: int) -> list[Message]:
     """Takes up to ``limit`` messages off the queues, merged by time."""
     queues = [partition.waiting for partition in partitions if partition.waiting]
-    if len(queues) == 1:
-        return _drain(queues[0], limit)
+    drawn = _drain(queues[0], limit) if len(queues) == 1 else _merge(queues, limit)
+    for message in drawn:
+        message.partition.drawn_to = message.next
+    return drawn
+
+
+def _merge(queues: Sequence[deque[Message]], limit: int) -> list[Message]:
     heads = [(queue[0].order, index) for index, queue in enumerate(queues)]
     heapify(heads)
     drawn: list[Message] = []

@@ -1,8 +1,9 @@
 """A lane: one consumer, one connection of its own, one batch in flight.
 
-Reading, deciding and recording follow each other in one task, so nothing here is shared; only what
-is next is decoded already while the database works. Kafka says which partitions the lane should
-read; what it may record, the database alone says (:mod:`~services.events.position`).
+Reading, deciding and recording follow each other in one task, so nothing here is shared; only while
+the database works, what is next is decoded already and, where the lane lags, decided as far as it
+does not hang on what is being recorded. Kafka says which partitions the lane should read; what it
+may record, the database alone says (:mod:`~services.events.position`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import asyncpg
@@ -26,9 +28,10 @@ from services.events.outbox import oldest_derived
 from services.events.pace import Pace
 from services.events.position import Advance, advance
 from services.events.reading import Reader
-from services.events.recording import Recorder, Tally
+from services.events.recording import Drawn, Recorder, Tally
 from services.events.stopping import pause, unless_stopped
 from services.events.topics import DERIVED, INPUTS
+from services.events.waits import in_waits
 from services.events.watermark import check_history, ended_incarnations
 from services.events.zombies import end_zombies
 from services.loyalty.application.clock import Clock
@@ -41,6 +44,11 @@ log = logging.getLogger(__name__)
 WAIT_MS = 250
 PATIENCE_S = 0.1
 """How long a batch waits for a partition known to hold more, so that it is merged by time."""
+
+FRESH_S = 1.0
+"""What was decided ahead is decided anew where recording the batch before took longer, in seconds:
+it would say of itself that it was known when it was read.
+"""
 
 IDLE_S = 1.0
 COMMIT_S = 5.0
@@ -200,12 +208,14 @@ class _Shift:
         self._idle_s = options.idle_s
         self._note_idle_at = self._commit_at = 0.0
         self._patient_until = 0.0
+        self._next: Drawn | None = None
 
     @property
     def stale(self) -> bool:
         return self._feed.stale
 
     async def take_over(self) -> None:
+        self._next = None
         await self._feed.assignment.complete.wait()
         await self._feed.acquire(self._connection)
 
@@ -218,14 +228,19 @@ class _Shift:
         if feed.stale:
             return False
         await self._note_idle()
-        return bool(feed.queued) and not (feed.waits_for_more and self._is_patient())
+        return self._next is not None or (bool(feed.queued) and not self._had_better_wait())
 
     def _wait_ms(self, queued: int) -> int:
+        if self._next is not None:
+            return 0
         if not queued:
             return WAIT_MS
         return 20 if self._feed.waits_for_more else 0
 
-    def _is_patient(self) -> bool:
+    def _had_better_wait(self) -> bool:
+        """Whether more is about to come with which the next batch is to be merged by time."""
+        if not self._feed.waits_for_more:
+            return False
         if not self._patient_until:
             self._patient_until = time.monotonic() + PATIENCE_S
         return time.monotonic() < self._patient_until
@@ -233,17 +248,39 @@ class _Shift:
     async def record(self) -> bool:
         """Records one batch; answers whether there was one."""
         self._patient_until = 0.0
-        now, size = await self._now(), self._recorder.pace.size
-        self._feed.decode(size, now)
-        messages = self._feed.draw(size)
-        if not messages:
+        feed, recorder = self._feed, self._recorder
+        now, size = await self._now(), recorder.pace.size
+        batch, self._next = self._next or self._draw(size, now), None
+        if batch is None:
             return False
-        async with self._feed.decoding(size, now):
-            await self._recorder.record(messages, now)
+        async with in_waits(feed.decoding(size, now)):
+            await recorder.prepare(batch)
+        following = await self._read_ahead(batch, size, now)
+        begun_at = time.monotonic()
+        async with in_waits(chain(following.turns if following else (), feed.decoding(size, now))):
+            await recorder.record(batch, now)
+        if following is not None and time.monotonic() > begun_at + FRESH_S:
+            following.attempt = None
+        self._next = following
         if time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + COMMIT_S
-            await self._feed.commit(timeout_s=1.0)
+            await feed.commit(timeout_s=1.0)
         return True
+
+    def _draw(self, size: int, now: Instant) -> Drawn | None:
+        self._feed.decode(size, now)
+        messages = self._feed.draw(size)
+        return self._recorder.drawn(messages) if messages else None
+
+    async def _read_ahead(self, batch: Drawn, size: int, now: Instant) -> Drawn | None:
+        """The batch after one that is about to be recorded, where a whole one is here already."""
+        feed = self._feed
+        if batch.attempt is None or feed.queued < size or feed.waits_for_more:
+            return None
+        following = self._draw(size, now)
+        if following is not None and following.attempt is not None:
+            await following.attempt.read_ahead(batch.attempt)
+        return following
 
     async def _now(self) -> Instant:
         return await self._recorder.clock.now(self._recorder.session)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from traceback import extract_tb
 from typing import Any
@@ -19,11 +19,12 @@ from services.events.inbox import Message, Unusable, enrolments_first
 from services.events.letters import Letter, insert_letters
 from services.events.pace import Pace
 from services.events.position import Advance, advance, advances
+from services.loyalty.application.attempt import Attempt
 from services.loyalty.application.batch import Outcome
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import Habits, record_batch
-from services.loyalty.application.store import Session
+from services.loyalty.application.store import Incoming, Session
 from services.loyalty.domain.calendar import Instant
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,21 @@ class Tally:
     dead_letters: int = 0
     batches: int = 0
     newest: Instant = 0
+
+
+@dataclass(slots=True)
+class Drawn:
+    """Messages that are recorded together, and an attempt at them of which something may be decided
+    already: it counts for the first time that they are recorded, and as a whole.
+    """
+
+    messages: Sequence[Message]
+    attempt: Attempt | None = None
+
+    @property
+    def turns(self) -> Iterator[None]:
+        """What can be decided of it while another batch is recorded."""
+        return iter(()) if self.attempt is None else self.attempt.turns()
 
 
 @dataclass(slots=True)
@@ -58,7 +74,22 @@ class Recorder:
     tally: Tally
     habits: Habits = field(default_factory=Habits)
 
-    async def record(self, messages: Sequence[Message], now: Instant) -> None:
+    def drawn(self, messages: Sequence[Message]) -> Drawn:
+        """A batch of what was drawn, of which nothing is decided yet."""
+        return Drawn(messages, self._begin(_incoming(enrolments_first(messages))))
+
+    async def prepare(self, drawn: Drawn) -> None:
+        """Decides a batch as far as that can be done without its transaction.
+
+        What fails here fails again when it is recorded, and is judged there.
+        """
+        if drawn.attempt is not None:
+            try:
+                await drawn.attempt.decide()
+            except Exception:
+                drawn.attempt = None
+
+    async def record(self, drawn: Drawn, now: Instant) -> None:
         """Gives every message its fate: recorded, or a dead letter; nothing moves otherwise.
 
         Raises:
@@ -68,20 +99,27 @@ class Recorder:
         """
 
         async def attempt(batch: Sequence[Message]) -> None:
+            begun, drawn.attempt = drawn.attempt, None
             try:
-                await self._attempt(batch, now)
+                await self._attempt(batch, now, begun)
             except Tripped as tripped:
                 if tripped.index:
-                    await self.record(batch[: tripped.index], now)
+                    await self.record(Drawn(batch[: tripped.index]), now)
                 raise BreakerOpen(breaker.explanation(tripped.message, self.breaker)) from None
 
         async def give_up(message: Message, error: Exception) -> None:
             _give_up(message, error)
             await attempt([message])
 
-        await settle(messages, attempt, give_up)
+        await settle(drawn.messages, attempt, give_up)
 
-    async def _attempt(self, messages: Sequence[Message], now: Instant) -> None:
+    def _begin(self, incoming: Sequence[Incoming]) -> Attempt:
+        ask = self.habits.ask_for > 0
+        return Attempt(self.session, self.programs, self.clock, incoming, ask=ask)
+
+    async def _attempt(
+        self, messages: Sequence[Message], now: Instant, begun: Attempt | None
+    ) -> None:
         usable = enrolments_first(messages)
         moved: list[Advance] = []
         letters: list[Letter] = []
@@ -95,10 +133,15 @@ class Recorder:
             await advance(self.connection, moved)
             await insert_letters(self.connection, letters, now)
 
-        incoming = [message.incoming for message in usable if message.incoming is not None]
         try:
             await record_batch(
-                self.session, self.programs, self.clock, incoming, fence=fence, habits=self.habits
+                self.session,
+                self.programs,
+                self.clock,
+                _incoming(usable),
+                fence=fence,
+                habits=self.habits,
+                begun=begun,
             )
         except Exception as error:
             await self._doubt_the_programme(error)
@@ -143,6 +186,10 @@ class Recorder:
                 letter.message.offset,
                 letter.unusable.reason,
             )
+
+
+def _incoming(usable: Sequence[Message]) -> list[Incoming]:
+    return [message.incoming for message in usable if message.incoming is not None]
 
 
 def _letters(

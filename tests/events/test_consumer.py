@@ -15,6 +15,7 @@ from services.events.database import closed
 from services.events.halt import BreakerOpen, Fenced, PositionLost
 from services.events.topics import MEMBERS, PURCHASES
 from services.loyalty.application import batch
+from services.loyalty.application.attempt import Attempt
 from services.loyalty.domain.calendar import DAY, HOUR, MINUTE
 from services.loyalty.domain.decide import decide
 from tests.events.conftest import PARTITIONS, Shop, recorded, recreate_topics, running, until
@@ -147,6 +148,57 @@ async def test_a_message_on_which_a_decision_fails_is_found_among_many(
     assert await outcomes(shop) == {"accepted": 18}
 
 
+@pytest.fixture
+def read_ahead(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
+    """Attempts that were begun while another batch was being recorded."""
+    begun: list[Attempt] = []
+    read = Attempt.read_ahead
+
+    async def noted(self: Attempt, before: Attempt) -> None:
+        begun.append(self)
+        await read(self, before)
+
+    monkeypatch.setattr(Attempt, "read_ahead", noted)
+    return begun
+
+
+async def test_a_worker_that_lags_decides_ahead_and_doubles_nothing(
+    shop: Shop, read_ahead: list[Attempt]
+) -> None:
+    await enrol(shop, *MEMBER_IDS)
+    orders = [(member, f"o-{number}-{member}") for number in range(40) for member in MEMBER_IDS]
+    await buy(shop, *orders, *orders[::9])  # some are sent once more
+    async with running(shop.worker(batch_size=15)):
+        for at_least in (100, 300, 500, 700):
+            await recorded(shop, at_least)
+            await shop.fetch("UPDATE position SET epoch = epoch + 1")  # as if taken over
+        await read_to_the_end(shop, 20 + 800 + 89)
+    assert len(read_ahead) > 10
+    assert await outcomes(shop) == {"accepted": 800}
+    assert (
+        await shop.value("SELECT count(DISTINCT order_id) FROM ledger WHERE order_id <> ''") == 800
+    )
+
+
+async def test_a_message_that_fails_ahead_is_found_and_all_around_it_is_recorded(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, read_ahead: list[Attempt]
+) -> None:
+    def fails(program: Any, account: Any, activity: Any, facts: Any) -> Any:
+        if getattr(activity.body, "order", "") in ("o-7-m3", "o-23-m11"):
+            raise ZeroDivisionError("secret contents")
+        return decide(program, account, activity, facts)
+
+    monkeypatch.setattr(batch, "decide", fails)
+    await enrol(shop, *MEMBER_IDS)
+    await buy(shop, *[(who, f"o-{number}-{who}") for number in range(30) for who in MEMBER_IDS])
+    async with running(shop.worker(batch_size=10)):
+        await read_to_the_end(shop, 620)
+    assert len(read_ahead) > 10
+    letters = await shop.fetch("SELECT reason, member_id FROM dead_letter ORDER BY 2 DESC")
+    assert [tuple(row) for row in letters] == [("undecidable", "m3"), ("undecidable", "m11")]
+    assert await outcomes(shop) == {"accepted": 598}
+
+
 async def test_the_breaker_stops_the_worker_and_survives_a_restart(shop: Shop) -> None:
     await enrol(shop, "m1")
     await shop.produce(PURCHASES, *[("m1", b"rubbish")] * 5, ("m1", purchased("m1", "o1")))
@@ -244,14 +296,23 @@ async def test_a_lost_connection_is_waited_for_and_doubles_nothing(shop: Shop) -
 async def test_workers_that_come_and_go_share_the_partitions_and_double_nothing(shop: Shop) -> None:
     await enrol(shop, *MEMBER_IDS)
     orders = [(member, f"o-{number}-{member}") for number in range(100) for member in MEMBER_IDS]
+
+    async def taken(times: int) -> None:
+        async def so_often() -> bool:
+            return bool(await shop.value("SELECT coalesce(min(epoch), 0) FROM position") >= times)
+
+        await until(so_often)
+
     async with running(shop.worker(batch_size=100)):
-        sending = asyncio.create_task(buy(shop, *orders))
+        await taken(1)
+        sending = asyncio.create_task(buy(shop, *orders[:1500]))
         async with running(shop.worker(lanes=2, batch_size=100)):
+            await taken(2)
             await sending
-            await read_to_the_end(shop, 1200)
+            await buy(shop, *orders[1500:])
+            await read_to_the_end(shop, 1700)
         await read_to_the_end(shop, 2020)
     assert await outcomes(shop) == {"accepted": 2000}
-    assert await shop.value("SELECT min(epoch) FROM position") > 1
 
 
 async def test_a_position_before_the_log_stops_the_worker_with_one_line(shop: Shop) -> None:

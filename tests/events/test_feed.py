@@ -12,8 +12,10 @@ from aiokafka.structs import TopicPartition
 from services.events.feed import SLICE, Feed
 from services.events.halt import PositionLost
 from services.events.inbox import Partition
+from services.events.position import Advance
 from services.events.reading import Reader
 from services.events.topics import PURCHASES
+from services.events.waits import in_waits
 from tests.events.messages import NOW, purchased
 
 PLACE = TopicPartition(PURCHASES, 0)
@@ -116,7 +118,7 @@ async def test_what_is_next_is_decoded_while_the_lane_waits_for_something_else()
     feed.decode(1, NOW)
     assert [message.next for message in feed.draw(2)] == [1, 2]
     assert len(partition.arrived) == count - SLICE
-    async with feed.decoding(count, NOW):
+    async with in_waits(feed.decoding(count, NOW)):
         for _ in range(4):
             await asyncio.sleep(0)
     assert [message.offset for message in partition.waiting] == list(range(2, count))
@@ -131,7 +133,7 @@ async def test_what_cannot_be_decoded_ahead_is_neither_lost_nor_in_the_way() -> 
     await feed.fetch(0)
     record = feed.partitions[PLACE].arrived[0]
     good, record.value = record.value, 7  # as nothing from Kafka is
-    async with feed.decoding(1, NOW):
+    async with in_waits(feed.decoding(1, NOW)):
         await asyncio.sleep(0.01)
     assert feed.queued == 1
     with pytest.raises(TypeError):
@@ -139,3 +141,16 @@ async def test_what_cannot_be_decoded_ahead_is_neither_lost_nor_in_the_way() -> 
     record.value = good
     feed.decode(1, NOW)
     assert [message.next for message in feed.draw(1)] == [1]
+
+
+async def test_a_partition_is_read_to_its_end_only_once_what_was_drawn_is_recorded() -> None:
+    consumer = Consumer()
+    feed = feed_of(consumer)
+    consumer.next, consumer.at = {PLACE: [Record(0, purchased("m1", "o1"))]}, 1
+    await feed.fetch(0)
+    feed.decode(1, NOW)
+    (message,) = feed.draw(1)
+    assert not feed.queued
+    assert not feed.partitions[PLACE].all_recorded
+    Advance(message.partition, message.next, NOW, 0).settle()
+    assert feed.partitions[PLACE].all_recorded

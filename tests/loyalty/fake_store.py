@@ -43,13 +43,14 @@ T = TypeVar("T")
 
 
 def settled(use_case: Coroutine[Any, Any, T]) -> T:
-    """What a use case comes to on a store that never makes it wait."""
-    try:
-        use_case.send(None)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-    raise AssertionError("a fake store never waits")
+    """What a use case comes to on a store that never makes it wait, but for others' turns."""
+    while True:
+        try:
+            waits_for = use_case.send(None)
+        except StopIteration as done:
+            value: T = done.value
+            return value
+        assert waits_for is None, "a fake store never waits"
 
 
 @dataclass(slots=True)

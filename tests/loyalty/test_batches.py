@@ -16,6 +16,7 @@ from services.loyalty.domain.activity import AnyBody
 from services.loyalty.domain.calendar import DAY, Instant
 from services.loyalty.domain.program import Program, Rule
 from tests.loyalty.domain.shop import Shop
+from tests.loyalty.lagging import Lane
 from tests.loyalty.lives import MEMBERS, PROGRAMMES, START, bodies, changed
 
 CAREFUL = settings(
@@ -24,6 +25,8 @@ CAREFUL = settings(
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+CROWD = (*MEMBERS, "eve", "kim", "zoe")
 
 Told = tuple[str, AnyBody, float]
 """A member, what happens to her, and the days since what was told before (or since the start)."""
@@ -37,7 +40,7 @@ lives = st.lists(
 
 def _shop(program: Program, *, changes: bool) -> Shop:
     shop = Shop(program, changed(program)) if changes else Shop(program)
-    for member in MEMBERS:
+    for member in CROWD:
         shop.enrols(member, "2010-12-02")
     return shop
 
@@ -127,6 +130,35 @@ def test_how_messages_are_cut_into_batches_changes_nothing(
         if messages[start:end]:
             parts.records(*messages[start:end])
     assert _left(whole, recorded=True) == _left(parts, recorded=True)
+
+
+@CAREFUL
+@given(
+    program=st.sampled_from(PROGRAMMES),
+    changes=st.booleans(),
+    life=st.lists(
+        st.tuples(st.sampled_from(CROWD), bodies, st.sampled_from([0, 0, 0.3, 1, 7, 30])),
+        min_size=4,
+        max_size=30,
+    ),
+    size=st.integers(1, 6),
+    waits=st.lists(st.integers(0, 4), max_size=30),
+)
+def test_deciding_a_batch_while_another_is_recorded_changes_nothing(
+    program: Program, changes: bool, life: list[Told], size: int, waits: list[int]
+) -> None:
+    after, meanwhile = (_shop(_plenty(program), changes=changes) for _ in range(2))
+    times = _times(life)
+    for shop in (after, meanwhile):
+        shop.clock.at = max(times)
+        messages = _messages(shop, life, times)
+        batches = [messages[start : start + size] for start in range(0, len(messages), size)]
+        if shop is meanwhile:
+            Lane(shop, waits).records(*batches)
+        else:
+            for batch in batches:
+                shop.records(*batch)
+    assert _left(after, recorded=True) == _left(meanwhile, recorded=True)
 
 
 @CAREFUL

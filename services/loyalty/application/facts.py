@@ -39,6 +39,7 @@ from services.loyalty.domain.activity import (
     GiftClaimed,
     HoldCaptured,
     HoldVoided,
+    MergeAnswered,
     MergeReceived,
     PoolRecalled,
     PurchaseClaimed,
@@ -121,6 +122,14 @@ def _is_ordinary(item: Incoming, accounts: Mapping[str, Loaded]) -> bool:
     return activity.occurred_at >= accounts[item.member].account.as_of
 
 
+def reaches_others(body: AnyBody) -> bool:
+    """Whether its decision hangs on accounts of other members: whose a code is, or one that moves.
+
+    Every other decision reads of its own member only, and of shared counters.
+    """
+    return type(body) in _MOVES or bool(code_named(body))
+
+
 CODES_TRIED = 3
 """Two members have the same code of 60 bits about never, and three times in a row not at all."""
 
@@ -185,6 +194,8 @@ async def _with_successors(
         lots = sorted(moved - found.keys())
     return found
 
+
+_MOVES = frozenset({MergeAnswered, MergeReceived})
 
 _REQUESTS = frozenset(
     {

@@ -1,0 +1,26 @@
+"""What can be done while something else is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+
+@asynccontextmanager
+async def in_waits(turns: Iterator[None]) -> AsyncIterator[None]:
+    """Takes turns in the waits of a ``with`` block, as far as these suffice.
+
+    Whoever needs what they do takes what is left of them, and meets again what failed here.
+    """
+
+    async def take() -> None:
+        for _ in turns:
+            await asyncio.sleep(0)
+
+    taking = asyncio.create_task(take())
+    try:
+        yield
+    finally:
+        taking.cancel()
+        await asyncio.gather(taking, return_exceptions=True)

@@ -37,7 +37,7 @@ from services.events.zombies import end_zombies
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.intake import LIMITS, Limits
 from services.loyalty.application.programs import Programs
-from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.calendar import NEVER, Instant
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +46,8 @@ PATIENCE_S = 0.1
 """How long a batch waits for a partition known to hold more, so that it is merged by time."""
 
 FRESH_S = 1.0
-"""What was decided ahead is decided anew where recording the batch before took longer, in seconds:
-it would say of itself that it was known when it was read.
+"""What was decided ahead longer ago than this, in seconds, is decided anew: it says of itself that
+it was recorded when it was read.
 """
 
 IDLE_S = 1.0
@@ -209,6 +209,7 @@ class _Shift:
         self._note_idle_at = self._commit_at = 0.0
         self._patient_until = 0.0
         self._next: Drawn | None = None
+        self._fresh_until = 0.0
 
     @property
     def stale(self) -> bool:
@@ -253,14 +254,13 @@ class _Shift:
         batch, self._next = self._next or self._draw(size, now), None
         if batch is None:
             return False
+        if batch.read_at < NEVER and time.monotonic() > self._fresh_until:
+            batch.attempt = None
         async with in_waits(feed.decoding(size, now)):
             await recorder.prepare(batch)
         following = await self._read_ahead(batch, size, now)
-        begun_at = time.monotonic()
         async with in_waits(chain(following.turns if following else (), feed.decoding(size, now))):
             await recorder.record(batch, now)
-        if following is not None and time.monotonic() > begun_at + FRESH_S:
-            following.attempt = None
         self._next = following
         if time.monotonic() >= self._commit_at:
             self._commit_at = time.monotonic() + COMMIT_S
@@ -278,8 +278,9 @@ class _Shift:
         if batch.attempt is None or feed.queued < size or feed.waits_for_more:
             return None
         following = self._draw(size, now)
-        if following is not None and following.attempt is not None:
-            await following.attempt.read_ahead(batch.attempt)
+        if following is not None:
+            self._fresh_until = time.monotonic() + FRESH_S
+            await self._recorder.read_ahead(following, batch, now)
         return following
 
     async def _now(self) -> Instant:
@@ -289,13 +290,15 @@ class _Shift:
         """Writes of partitions without news that they were read up to the moment of asking.
 
         What the relay has not yet sent on does not lie in Kafka, so the partitions of derived
-        activities are read no further than the oldest of it.
+        activities are read no further than the oldest of it, be it decided and not yet recorded.
         """
         if time.monotonic() < self._note_idle_at:
             return
         self._note_idle_at = time.monotonic() + self._idle_s
         now = await self._now()
-        unsent = await oldest_derived(self._connection)
+        unsent = await oldest_derived(self._connection) or NEVER
+        if self._next is not None:
+            unsent = min(unsent, self._next.read_at)
         ended = await self._feed.read_to_the_end()
         moved = [
             Advance(one, one.fetched_to, up_to, one.dead_in_a_row)
@@ -308,7 +311,5 @@ class _Shift:
                 one.settle()
 
 
-def _read_to(partition: Partition, now: Instant, unsent: Instant | None) -> Instant:
-    if partition.topic == DERIVED and unsent is not None:
-        return min(now, unsent)
-    return now
+def _read_to(partition: Partition, now: Instant, unsent: Instant) -> Instant:
+    return min(now, unsent) if partition.topic == DERIVED else now

@@ -25,7 +25,7 @@ from services.loyalty.application.clock import Clock
 from services.loyalty.application.programs import Programs
 from services.loyalty.application.record import Habits, record_batch
 from services.loyalty.application.store import Incoming, Session
-from services.loyalty.domain.calendar import Instant
+from services.loyalty.domain.calendar import NEVER, Instant
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +42,16 @@ class Tally:
 
 @dataclass(slots=True)
 class Drawn:
-    """Messages that are recorded together, and an attempt at them of which something may be decided
-    already: it counts for the first time that they are recorded, and as a whole.
+    """Messages that are recorded together, and an attempt at them of which something may be
+    decided already: it counts for the first time that they are recorded, and as a whole.
+
+    Attributes:
+        read_at: an instant not after which it was read ahead; never, where nothing was.
     """
 
     messages: Sequence[Message]
     attempt: Attempt | None = None
+    read_at: Instant = NEVER
 
     @property
     def turns(self) -> Iterator[None]:
@@ -77,6 +81,19 @@ class Recorder:
     def drawn(self, messages: Sequence[Message]) -> Drawn:
         """A batch of what was drawn, of which nothing is decided yet."""
         return Drawn(messages, self._begin(_incoming(enrolments_first(messages))))
+
+    async def read_ahead(self, drawn: Drawn, before: Drawn, now: Instant) -> None:
+        """Reads of a batch what can be decided while the one before is recorded.
+
+        What fails here fails again when it is recorded, and is judged there.
+        """
+        if drawn.attempt is None or before.attempt is None:
+            return
+        drawn.read_at = now
+        try:
+            await drawn.attempt.read_ahead(before.attempt)
+        except Exception:
+            drawn.attempt = None
 
     async def prepare(self, drawn: Drawn) -> None:
         """Decides a batch as far as that can be done without its transaction.

@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from services.events import position
+from services.events import lane, position
 from services.events.broker import started
 from services.events.database import closed
 from services.events.halt import BreakerOpen, Fenced, PositionLost
@@ -162,9 +162,11 @@ def read_ahead(monkeypatch: pytest.MonkeyPatch) -> list[Attempt]:
     return begun
 
 
+@pytest.mark.parametrize("fresh_s", [1.0, -1.0])
 async def test_a_worker_that_lags_decides_ahead_and_doubles_nothing(
-    shop: Shop, read_ahead: list[Attempt]
+    shop: Shop, read_ahead: list[Attempt], monkeypatch: pytest.MonkeyPatch, fresh_s: float
 ) -> None:
+    monkeypatch.setattr(lane, "FRESH_S", fresh_s)  # below 0 nothing is fresh enough
     await enrol(shop, *MEMBER_IDS)
     orders = [(member, f"o-{number}-{member}") for number in range(40) for member in MEMBER_IDS]
     await buy(shop, *orders, *orders[::9])  # some are sent once more

@@ -49,7 +49,7 @@ def test_others_are_decided_ahead_and_the_same_member_is_not() -> None:
     first = [buys(shop, "ada", "1"), buys(shop, "bob", "2")]
     then = [buys(shop, "bob", "3"), buys(shop, "eve", "4"), buys(shop, "eve", "5")]
     lane.records(first, then)
-    assert lane.ahead == 1  # eve, of whom both were decided in one turn
+    assert lane.ahead == 2  # both of eve's
     assert [shop.member(name).available for name in ("ada", "bob", "eve")] == [10, 20, 20]
 
 
@@ -135,6 +135,18 @@ def test_what_the_batch_before_gives_back_to_a_budget_is_offered() -> None:
     assert shop.store.counters["budget:spree"] == (250, 250)
 
 
+def test_what_the_rest_of_the_batch_gives_back_is_offered_to_those_decided_ahead() -> None:
+    spree = rule("spree", give={"points": 250}, budget=Budget("points", 250), on_refund="revoke")
+    shop = open_shop(spree)
+    for name in ("ada", "bob"):
+        shop.enrols(name)
+    shop.records(buys(shop, "ada", "1"))
+    undone = shop.incoming("ada", Cancelled("1"), at("2011-02-02"))
+    _, [_, outcome] = Lane(shop).records([buys(shop, "ada", "2")], [undone, buys(shop, "bob", "3")])
+    assert fired(outcome) == {"spree": 250}
+    assert shop.store.counters["budget:spree"] == (250, 250)
+
+
 def test_what_another_process_changed_meanwhile_is_decided_again() -> None:
     shop = open_shop()
     shop.enrols("ada")
@@ -179,6 +191,7 @@ def test_a_version_that_is_published_meanwhile_holds_for_what_was_decided_ahead(
     batches = [buys(shop, "ada", "1")], [buys(shop, "eve", "2"), buys(shop, "zoe", "3")]
     begun = lane.begin(batches[0])
     after = lane.follows(batches[1], begun)
+    assert lane.ahead == 1
     lane.record(batches[0], begun)
     shop.programs.add(second)
     shop.store.programs.append((2, second.holds_from, ""))
@@ -197,6 +210,43 @@ def test_a_version_that_is_known_only_after_deciding_was_not_decided_by() -> Non
     shop.programs.add(second)  # by another lane of the process
     with pytest.raises(ProgramPublished):
         settled(attempt.record())
+
+
+def test_facts_of_one_version_that_another_one_cannot_use_spoil_no_message(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop = Shop(programme(base(), points()))
+    eve = shop.enrols("eve")
+    second = programme(base(), points(), version=2, holds_from=at("2011-01-31"))
+
+    def published(program: Any, account: Any, activity: Any, facts: Any) -> Any:
+        if len(shop.store.programs) == 1:  # by another lane, since this one has read its facts
+            shop.store.programs.append((2, second.holds_from, ""))
+            shop.programs.add(second)
+            raise KeyError("a counter of which nothing was read")
+        return decide.decide(program, account, activity, facts)
+
+    monkeypatch.setattr("services.loyalty.application.batch.decide", published)
+    shop.records(buys(shop, "eve", "1"))
+    assert eve.available == 10
+
+
+def test_of_what_cannot_be_written_down_no_half_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = open_shop()
+    shop.enrols("eve")
+    attempt = Lane(shop).begin([buys(shop, "eve", "1")])
+
+    def fails(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("services.loyalty.db.rows._documents", fails)
+    with pytest.raises(ZeroDivisionError):
+        settled(attempt.decide())
+    monkeypatch.undo()
+    settled(attempt.decide())
+    settled(attempt.record())
+    assert shop.member("eve").available == 10
+    shop.audits()
 
 
 def test_what_fails_ahead_fails_again_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from services.loyalty.application.batch import Batch, Outcome, Reads
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.facts import reaches_others, read_facts
 from services.loyalty.application.programs import Programs
-from services.loyalty.application.store import Incoming, Loaded, Session
+from services.loyalty.application.store import Incoming, Loaded, Session, Write
 from services.loyalty.domain.calendar import Instant
 
 TURN = 5
@@ -28,6 +28,10 @@ Fence = Callable[[list[Outcome]], Awaitable[None]]
 
 class ProgramPublished(Exception):
     """A version was published between deciding and recording."""
+
+
+class OfferedTooLittle(Exception):
+    """What was decided ahead was offered less of a shared counter than the batch gives back."""
 
 
 class Attempt:
@@ -64,13 +68,15 @@ class Attempt:
             self._places.setdefault(item.member, []).append(place)
         self._undecided = set(self._places)
         self._turns: Iterator[None] = iter(())
+        self._offered: set[str] = set()
 
     async def read_ahead(self, before: Attempt) -> None:
         """Reads, on an idle connection, what can be decided while another batch is recorded.
 
-        That is nothing of a member who is in that batch too, nor what hangs on other members, nor
-        of a member for whom something waits: all this is read once the other batch is recorded.
-        What that batch gives back to shared counters is offered, what it takes is found out.
+        That is nothing of a member who is in that batch too, or for whom something waits, or who
+        has other ids, nor what hangs on other members: all this is read once the other batch is
+        recorded. What that batch gives back to shared counters is offered, what it takes is found
+        out.
         """
         free = [
             member
@@ -83,10 +89,15 @@ class Attempt:
         await self._know_programs()
         accounts = await self._open(free)
         ready = {
-            member: loaded for member, loaded in accounts.items() if not loaded.account.waiting
+            member: loaded
+            for member, loaded in accounts.items()
+            if not (loaded.account.waiting or loaded.account.affairs.absorbed)
         }
+        now, reads = await self._facts(ready)
         given_back = {key: net for key, net in before._recording.granted().items() if net < 0}
-        self._turns = self._decided(ready, await self._batch(ready, given_back))
+        _add(reads.counters, given_back)
+        self._offered = set(reads.counters)
+        self._turns = self._decided(ready, Batch(self._programs, now, ready, reads))
 
     def turns(self) -> Iterator[None]:
         """Decides what was read ahead, and stops now and then for others to have their turn.
@@ -102,13 +113,26 @@ class Attempt:
         Raises:
             NoProgram: nothing is published yet.
             ProgramPublished: a version was published since the attempt began.
+            OfferedTooLittle: begin anew, with nothing decided ahead.
         """
         await self._know_programs()
-        await _take(self._turns)
-        if not self._undecided:
-            return
+        try:
+            await _take(self._turns)
+            if self._undecided:
+                await self._decide_rest()
+        except Exception as error:
+            if self._programs.latest != self._version:  # facts of one version, judged by another
+                raise ProgramPublished from error
+            raise
+
+    async def _decide_rest(self) -> None:
         accounts = await self._open(sorted(self._undecided))
-        await _take(self._decided(accounts, await self._batch(accounts)))
+        now, reads = await self._facts(accounts)
+        granted = self._recording.granted()
+        await _take(self._decided(accounts, Batch(self._programs, now, accounts, reads)))
+        after = self._recording.granted()
+        if any(after.get(key, 0) < granted.get(key, 0) for key in self._offered):
+            raise OfferedTooLittle
 
     async def record(self, fence: Fence | None = None) -> list[Outcome]:
         """Records all of it in one transaction; answers what became of each message.
@@ -153,10 +177,8 @@ class Attempt:
             accounts.update(await self._session.load_accounts(missing))
         return accounts
 
-    async def _batch(
-        self, accounts: Mapping[str, Loaded], given_back: Mapping[str, int] | None = None
-    ) -> Batch:
-        """The accounts and what else is read to decide their messages.
+    async def _facts(self, accounts: Mapping[str, Loaded]) -> tuple[Instant, Reads]:
+        """What is read beside accounts to decide their messages, and as of when.
 
         An order or a redemption is taken to be new, as ids are, unless the attempt looks: the
         unique key of its row finds out, and the batch is redone.
@@ -166,9 +188,7 @@ class Attempt:
         if self._ask:
             events = [(item.member, item.event_digest) for item in incoming]
             self._recorded |= await self._session.find_recorded(events)
-        reads = await self._read(now, accounts, incoming, ask=self._ask)
-        _add(reads.counters, given_back or {})
-        return Batch(self._programs, now, accounts, reads)
+        return now, await self._read(now, accounts, incoming, ask=self._ask)
 
     async def _read(
         self,
@@ -201,17 +221,22 @@ class Attempt:
         """
         incoming, outcomes, taken = self._incoming, self._outcomes, 0
         for member in sorted(members):
-            places = self._places[member]
-            for place in places:
+            for place in self._places[member]:
                 outcome = outcomes[place] = batch.decide(incoming[place])
                 outcome.decision = None  # it is written down below, and let go of
+                taken += 1
+                if taken % TURN == 0:
+                    yield
             if write := batch.leave(member):
-                self._recording.add(write)
+                self._write_down(member, write)
             self._undecided.discard(member)
-            taken += len(places)
-            if taken >= TURN:
-                taken = 0
-                yield
+
+    def _write_down(self, member: str, write: Write) -> None:
+        try:
+            self._recording.add(write)
+        except Exception:
+            self._recording.forget({member})  # of whom half may stand there
+            raise
 
     async def _decide_again(self, lost: set[str]) -> None:
         """Reads and decides the accounts again that somebody changed; they are locked now, so this

@@ -125,7 +125,7 @@ def _is_ordinary(item: Incoming, accounts: Mapping[str, Loaded]) -> bool:
 def reaches_others(body: AnyBody) -> bool:
     """Whether its decision hangs on accounts of other members: whose a code is, or one that moves.
 
-    Every other decision reads of its own member only, and of shared counters.
+    Every other decision reads of its own member only, by whatever ids, and of shared counters.
     """
     return type(body) in _MOVES or bool(code_named(body))
 

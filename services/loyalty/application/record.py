@@ -9,7 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from services.loyalty.application.attempt import Attempt, Fence, ProgramPublished
+from services.loyalty.application.attempt import (
+    Attempt,
+    Fence,
+    OfferedTooLittle,
+    ProgramPublished,
+)
 from services.loyalty.application.batch import Batch, Outcome
 from services.loyalty.application.clock import Clock
 from services.loyalty.application.facts import read_facts
@@ -75,7 +80,7 @@ async def record_batch(
             habits.ask_for = ASK_FOR_BATCHES
         except Overdrawn:
             lock = True
-        except CodeTaken:
+        except (CodeTaken, OfferedTooLittle):
             continue
         except ProgramPublished:
             await programs.refresh(session)

@@ -24,7 +24,7 @@ ASK_S = 10.0
 """Seconds that a question about offsets may take."""
 
 SLICE = 10
-"""So many messages are decoded before somebody else has a turn: about a millisecond."""
+"""So many messages are decoded before somebody else has a turn: about half a millisecond."""
 
 
 class Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # the library carries no types

@@ -251,11 +251,13 @@ class _Shift:
         self._patient_until = 0.0
         feed, recorder = self._feed, self._recorder
         now, size = await self._now(), recorder.pace.size
-        batch, self._next = self._next or self._draw(size, now), None
+        batch, self._next = self._next, None
+        if batch is None:
+            batch = self._draw(size, now)
+        elif time.monotonic() > self._fresh_until:
+            batch.attempt = None
         if batch is None:
             return False
-        if batch.read_at < NEVER and time.monotonic() > self._fresh_until:
-            batch.attempt = None
         async with in_waits(feed.decoding(size, now)):
             await recorder.prepare(batch)
         following = await self._read_ahead(batch, size, now)

@@ -80,7 +80,9 @@ class Recorder:
 
     def drawn(self, messages: Sequence[Message]) -> Drawn:
         """A batch of what was drawn, of which nothing is decided yet."""
-        return Drawn(messages, self._begin(_incoming(enrolments_first(messages))))
+        incoming = _incoming(enrolments_first(messages))
+        ask = self.habits.asks
+        return Drawn(messages, Attempt(self.session, self.programs, self.clock, incoming, ask=ask))
 
     async def read_ahead(self, drawn: Drawn, before: Drawn, now: Instant) -> None:
         """Reads of a batch what can be decided while the one before is recorded.
@@ -129,10 +131,6 @@ class Recorder:
             await attempt([message])
 
         await settle(drawn.messages, attempt, give_up)
-
-    def _begin(self, incoming: Sequence[Incoming]) -> Attempt:
-        ask = self.habits.ask_for > 0
-        return Attempt(self.session, self.programs, self.clock, incoming, ask=ask)
 
     async def _attempt(
         self, messages: Sequence[Message], now: Instant, begun: Attempt | None

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+from services.loyalty.application.attempt import take
+
 
 @asynccontextmanager
 async def in_waits(turns: Iterator[None]) -> AsyncIterator[None]:
@@ -13,12 +15,7 @@ async def in_waits(turns: Iterator[None]) -> AsyncIterator[None]:
 
     Whoever needs what they do takes what is left of them, and meets again what failed here.
     """
-
-    async def take() -> None:
-        for _ in turns:
-            await asyncio.sleep(0)
-
-    taking = asyncio.create_task(take())
+    taking = asyncio.create_task(take(turns))
     try:
         yield
     finally:

@@ -127,15 +127,21 @@ async def test_a_purchase_that_was_read_before_its_enrolment_is_not_parked_in_on
     assert await outcomes(shop) == {"accepted": 1}
 
 
-async def test_a_message_on_which_a_decision_fails_is_found_among_many(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def decisions_fail(monkeypatch: pytest.MonkeyPatch, *orders: str) -> None:
+    """Lets the decision on each of these orders fail."""
+
     def fails(program: Any, account: Any, activity: Any, facts: Any) -> Any:
-        if getattr(activity.body, "order", "") in ("o-m3", "o-m11"):
+        if getattr(activity.body, "order", "") in orders:
             raise ZeroDivisionError("secret contents")
         return decide(program, account, activity, facts)
 
     monkeypatch.setattr(batch, "decide", fails)
+
+
+async def test_a_message_on_which_a_decision_fails_is_found_among_many(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions_fail(monkeypatch, "o-m3", "o-m11")
     await enrol(shop, *MEMBER_IDS)
     await buy(shop, *[(member, f"o-{member}") for member in MEMBER_IDS])
     async with running(shop.worker()):
@@ -185,12 +191,7 @@ async def test_a_worker_that_lags_decides_ahead_and_doubles_nothing(
 async def test_a_message_that_fails_ahead_is_found_and_all_around_it_is_recorded(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, read_ahead: list[Attempt]
 ) -> None:
-    def fails(program: Any, account: Any, activity: Any, facts: Any) -> Any:
-        if getattr(activity.body, "order", "") in ("o-7-m3", "o-23-m11"):
-            raise ZeroDivisionError("secret contents")
-        return decide(program, account, activity, facts)
-
-    monkeypatch.setattr(batch, "decide", fails)
+    decisions_fail(monkeypatch, "o-7-m3", "o-23-m11")
     await enrol(shop, *MEMBER_IDS)
     await buy(shop, *[(who, f"o-{number}-{who}") for number in range(30) for who in MEMBER_IDS])
     async with running(shop.worker(batch_size=10)):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import chain, islice, repeat
+from itertools import chain, islice, pairwise, repeat
 from unittest.mock import patch
 
 from services.loyalty.application import attempt
 from services.loyalty.application.attempt import Attempt
 from services.loyalty.application.batch import Outcome
-from services.loyalty.application.record import record_batch
 from services.loyalty.application.store import Incoming
 from tests.loyalty.domain.shop import Shop
 from tests.loyalty.fake_store import settled
@@ -42,22 +41,18 @@ class Lane:
             self.ahead += sum(1 for _ in islice(begun.turns(), next(self.waits)))
         return begun
 
-    def record(self, batch: Sequence[Incoming], begun: Attempt) -> list[Outcome]:
-        shop = self.shop
-        outcomes = settled(
-            record_batch(shop.session, shop.programs, shop.clock, batch, begun=begun)
-        )
-        shop.audits()
-        for message, outcome in zip(batch, outcomes, strict=True):
-            outcome.decision = shop.store.decisions.get((message.member, outcome.seq))
-        return outcomes
+    def behind(self, first: Sequence[Incoming], then: Sequence[Incoming]) -> Attempt:
+        """Records a batch, and answers what was begun of the next one before."""
+        begun = self.begin(first)
+        after = self.follows(then, begun)
+        self.shop.records(*first, begun=begun)
+        return after
 
     def records(self, *batches: Sequence[Incoming]) -> list[list[Outcome]]:
         found = []
         begun = self.begin(batches[0])
-        for batch, following in zip(batches, (*batches[1:], None), strict=True):
-            after = self.follows(following, begun) if following is not None else None
-            found.append(self.record(batch, begun))
-            if after is not None:
-                begun = after
-        return found
+        for batch, following in pairwise(batches):
+            after = self.follows(following, begun)
+            found.append(self.shop.records(*batch, begun=begun))
+            begun = after
+        return [*found, self.shop.records(*batches[-1], begun=begun)]

@@ -110,24 +110,27 @@ def test_a_budget_that_the_batch_before_uses_up_is_not_overdrawn() -> None:
     first, second = names[:2], names[2:]
     lane = Lane(shop)
     batches = [[buys(shop, name, f"o-{name}") for name in part] for part in (first, second)]
-    begun = lane.begin(batches[0])
-    after = lane.follows(batches[1], begun)
-    lane.record(batches[0], begun)
+    after = lane.behind(*batches)
     settled(after.decide())
     with pytest.raises(Overdrawn):  # it had been offered what is given since
         settled(after.record())
-    outcomes = lane.record(batches[1], lane.begin(batches[1]))
+    outcomes = shop.records(*batches[1])
     assert [fired(outcome).get("spree") for outcome in outcomes] == [100, None, None, None]
     assert shop.store.counters["budget:spree"] == (600, 600)
 
 
-def test_what_the_batch_before_gives_back_to_a_budget_is_offered() -> None:
+def with_a_spent_budget() -> tuple[Shop, Incoming]:
+    """A budget that one order of Ada's has used up, and the cancellation of it."""
     spree = rule("spree", give={"points": 250}, budget=Budget("points", 250), on_refund="revoke")
     shop = open_shop(spree)
     for name in ("ada", "bob"):
         shop.enrols(name)
     shop.records(buys(shop, "ada", "1"))
-    undone = shop.incoming("ada", Cancelled("1"), at("2011-02-02"))
+    return shop, shop.incoming("ada", Cancelled("1"), at("2011-02-02"))
+
+
+def test_what_the_batch_before_gives_back_to_a_budget_is_offered() -> None:
+    shop, undone = with_a_spent_budget()
     lane = Lane(shop)
     _, [outcome] = lane.records([undone], [buys(shop, "bob", "2")])
     assert lane.ahead == 1
@@ -136,12 +139,7 @@ def test_what_the_batch_before_gives_back_to_a_budget_is_offered() -> None:
 
 
 def test_what_the_rest_of_the_batch_gives_back_is_offered_to_those_decided_ahead() -> None:
-    spree = rule("spree", give={"points": 250}, budget=Budget("points", 250), on_refund="revoke")
-    shop = open_shop(spree)
-    for name in ("ada", "bob"):
-        shop.enrols(name)
-    shop.records(buys(shop, "ada", "1"))
-    undone = shop.incoming("ada", Cancelled("1"), at("2011-02-02"))
+    shop, undone = with_a_spent_budget()
     _, [_, outcome] = Lane(shop).records([buys(shop, "ada", "2")], [undone, buys(shop, "bob", "3")])
     assert fired(outcome) == {"spree": 250}
     assert shop.store.counters["budget:spree"] == (250, 250)
@@ -153,11 +151,9 @@ def test_what_another_process_changed_meanwhile_is_decided_again() -> None:
     eve = shop.enrols("eve")
     lane = Lane(shop)
     batches = [buys(shop, "ada", "1")], [buys(shop, "eve", "2")]
-    begun = lane.begin(batches[0])
-    after = lane.follows(batches[1], begun)
-    lane.record(batches[0], begun)
+    after = lane.behind(*batches)
     shop.records(buys(shop, "eve", "3"))
-    [outcome] = lane.record(batches[1], after)
+    [outcome] = shop.records(*batches[1], begun=after)
     assert outcome.seq == 3
     assert eve.available == 20
 
@@ -168,13 +164,11 @@ def test_what_another_process_recorded_meanwhile_is_a_duplicate() -> None:
     eve = shop.enrols("eve")
     lane = Lane(shop)
     batches = [buys(shop, "ada", "1")], [buys(shop, "eve", "2")]
-    begun = lane.begin(batches[0])
-    after = lane.follows(batches[1], begun)
-    lane.record(batches[0], begun)
+    after = lane.behind(*batches)
     shop.records(*batches[1])
     with pytest.raises(AlreadyRecorded):
         settled(after.record())
-    [outcome] = lane.record(batches[1], after)
+    [outcome] = shop.records(*batches[1], begun=after)
     assert outcome.status == "duplicate"
     assert eve.available == 10
 
@@ -189,13 +183,11 @@ def test_a_version_that_is_published_meanwhile_holds_for_what_was_decided_ahead(
     second = programme(generous, points(), version=2, holds_from=at("2011-01-31"))
     lane = Lane(shop, [1])
     batches = [buys(shop, "ada", "1")], [buys(shop, "eve", "2"), buys(shop, "zoe", "3")]
-    begun = lane.begin(batches[0])
-    after = lane.follows(batches[1], begun)
+    after = lane.behind(*batches)
     assert lane.ahead == 1
-    lane.record(batches[0], begun)
     shop.programs.add(second)
     shop.store.programs.append((2, second.holds_from, ""))
-    outcomes = lane.record(batches[1], after)
+    outcomes = shop.records(*batches[1], begun=after)
     assert [fired(outcome) for outcome in outcomes] == [{"base": 1000}, {"base": 1000}]
 
 
@@ -270,7 +262,7 @@ def test_what_fails_ahead_fails_again_when_it_is_needed(monkeypatch: pytest.Monk
         list(begun.turns())
     with pytest.raises(ZeroDivisionError):
         settled(begun.decide())
-    lane.record(batch[1:], lane.begin(batch[1:]))
+    shop.records(*batch[1:])
     assert shop.member("zoe").available == 10
 
 

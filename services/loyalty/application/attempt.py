@@ -20,8 +20,9 @@ from services.loyalty.application.store import Incoming, Loaded, Session, Write
 from services.loyalty.domain.calendar import Instant
 
 TURN = 5
-"""So many messages are decided before somebody else has a turn: half a millisecond, for that long
-the database may wait for what comes next."""
+"""So many messages are decided before somebody else has a turn: about half a millisecond, for which
+the database may wait for its next statement.
+"""
 
 Fence = Callable[[list[Outcome]], Awaitable[None]]
 
@@ -117,7 +118,7 @@ class Attempt:
         """
         await self._know_programs()
         try:
-            await _take(self._turns)
+            await take(self._turns)
             if self._undecided:
                 await self._decide_rest()
         except Exception as error:
@@ -129,7 +130,7 @@ class Attempt:
         accounts = await self._open(sorted(self._undecided))
         now, reads = await self._facts(accounts)
         granted = self._recording.granted()
-        await _take(self._decided(accounts, Batch(self._programs, now, accounts, reads)))
+        await take(self._decided(accounts, Batch(self._programs, now, accounts, reads)))
         after = self._recording.granted()
         if any(after.get(key, 0) < granted.get(key, 0) for key in self._offered):
             raise OfferedTooLittle
@@ -256,6 +257,7 @@ def _add(counters: dict[str, int], granted: Mapping[str, int]) -> None:
             counters[key] += taken
 
 
-async def _take(turns: Iterator[None]) -> None:
+async def take(turns: Iterator[None]) -> None:
+    """Takes turns to the end, and lets others have theirs in between."""
     for _ in turns:
         await asyncio.sleep(0)

@@ -39,7 +39,6 @@ from services.loyalty.domain.activity import (
     GiftClaimed,
     HoldCaptured,
     HoldVoided,
-    MergeAnswered,
     MergeReceived,
     PoolRecalled,
     PurchaseClaimed,
@@ -127,7 +126,7 @@ def reaches_others(body: AnyBody) -> bool:
 
     Every other decision reads of its own member only, by whatever ids, and of shared counters.
     """
-    return type(body) in _MOVES or bool(code_named(body))
+    return isinstance(body, merges.MOVES) or bool(code_named(body))
 
 
 CODES_TRIED = 3
@@ -194,8 +193,6 @@ async def _with_successors(
         lots = sorted(moved - found.keys())
     return found
 
-
-_MOVES = frozenset({MergeAnswered, MergeReceived})
 
 _REQUESTS = frozenset(
     {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from services.loyalty.application.batch import Reads
 from services.loyalty.application.store import Incoming, Loaded, Session
 from services.loyalty.domain.activity import MergeAnswered, MergeReceived
+
+MOVES: Final = (MergeAnswered, MergeReceived)
+"""Bodies with which an account becomes part of another."""
 
 Merging: TypeAlias = list[tuple[str, MergeAnswered | MergeReceived]]
 """Activities that move an account, each with the member to whom it comes."""
@@ -18,10 +21,10 @@ def among(incoming: Iterable[Incoming], reads: Reads) -> Merging:
     found: Merging = []
     for item in incoming:
         body = item.activity.body
-        if type(body) is MergeReceived or type(body) is MergeAnswered:
+        if isinstance(body, MOVES):
             found.append((item.member, body))
     for (member, _), (body, _) in reads.parked.items():
-        if isinstance(body, MergeReceived | MergeAnswered):
+        if isinstance(body, MOVES):
             found.append((member, body))
     return found
 

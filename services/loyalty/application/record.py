@@ -46,6 +46,11 @@ class Habits:
 
     ask_for: int = 0
 
+    @property
+    def asks(self) -> bool:
+        """Whether the next attempt is to look for what is recorded already."""
+        return self.ask_for > 0
+
 
 async def record_batch(
     session: Session,
@@ -69,9 +74,7 @@ async def record_batch(
     habits = habits or Habits()
     lock = False
     for _ in range(MAX_ATTEMPTS):
-        attempt = begun or Attempt(
-            session, programs, clock, incoming, ask=habits.ask_for > 0, lock=lock
-        )
+        attempt = begun or Attempt(session, programs, clock, incoming, ask=habits.asks, lock=lock)
         begun = None
         try:
             await attempt.decide()

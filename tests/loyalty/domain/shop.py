@@ -23,6 +23,7 @@ from unittest.mock import patch
 import msgspec
 
 from services.loyalty.application import batch
+from services.loyalty.application.attempt import Attempt
 from services.loyalty.application.batch import Outcome
 from services.loyalty.application.clock import FixedClock
 from services.loyalty.application.programs import Programs
@@ -248,9 +249,10 @@ class Shop:
             return names[-1]
         return names[-min(int(body.hold[1:]), len(names))] if names else "none"
 
-    def records(self, *messages: Incoming) -> list[Outcome]:
+    def records(self, *messages: Incoming, begun: Attempt | None = None) -> list[Outcome]:
         """Records messages as one batch, and audits the books."""
-        outcomes = settled(record_batch(self.session, self.programs, self.clock, messages))
+        recording = record_batch(self.session, self.programs, self.clock, messages, begun=begun)
+        outcomes = settled(recording)
         self.audits()
         for message, outcome in zip(messages, outcomes, strict=True):
             outcome.decision = self.store.decisions.get((message.member, outcome.seq))

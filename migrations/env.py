@@ -6,9 +6,9 @@ line, from ``LOYALTY_MIGRATION_DATABASE_URL`` or ``LOYALTY_DATABASE_URL``.
 
 from __future__ import annotations
 
-import asyncio
 import os
 
+import uvloop
 from alembic import context
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -52,4 +52,4 @@ def _url_from_environment() -> str:
 
 if context.is_offline_mode():
     raise SystemExit("migrations are run against a database, not written out as SQL")
-asyncio.run(online(context.config.attributes.get("url") or _url_from_environment()))
+uvloop.run(online(context.config.attributes.get("url") or _url_from_environment()))

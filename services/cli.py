@@ -7,7 +7,6 @@ A command's code is imported when it is typed, so help answers at once. Commands
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import traceback
@@ -15,6 +14,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
+
+import uvloop
 
 from services.failures import ENDINGS, REFUSED, USAGE, ending_of, unexpected
 from services.settings import Settings, SettingsRefused
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsRefused as refused:
         return _say(str(refused), USAGE.code)
     try:
-        return asyncio.run(_command(options.runs)(settings, options)) or 0
+        return uvloop.run(_command(options.runs)(settings, options)) or 0
     except BrokenPipeError:
         sys.stderr.close()
         return REFUSED.code

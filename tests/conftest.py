@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import uvloop
 from hypothesis import settings
 
 from services.guard import removable
@@ -29,6 +30,11 @@ settings.load_profile("patient")
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[POSTGRES] = find_postgres()
     config.stash[KAFKA] = find_kafka()
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], uvloop.Loop]]:
+    """Tests run on the loop on which the service runs."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,7 +6,6 @@ programs, the wheel's. LOYALTY_TEST_POSTGRES=wheel passes over the server packag
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
+import uvloop
 
 from services.embedded import PostgresServer, programs_from_wheel
 from services.loyalty.db import migrate
@@ -52,7 +52,7 @@ class PostgresSource:
 
 def find_postgres() -> PostgresSource:
     if url := os.environ.get("LOYALTY_TEST_DATABASE_URL"):
-        version = asyncio.run(_server_version(url))
+        version = uvloop.run(_server_version(url))
         return PostgresSource(f"{version} from LOYALTY_TEST_DATABASE_URL", real=True, url=url)
     packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major)
     if packaged and os.environ.get("LOYALTY_TEST_POSTGRES") != "wheel":
@@ -108,7 +108,7 @@ def make_template(superuser_url: str) -> None:
 
 def drop_template(superuser_url: str) -> None:
     """Leaves a server that outlives the tests as it was found."""
-    asyncio.run(_run(superuser_url, f"DROP DATABASE {TEMPLATE} WITH (FORCE)", f"DROP ROLE {LOGIN}"))
+    uvloop.run(_run(superuser_url, f"DROP DATABASE {TEMPLATE} WITH (FORCE)", f"DROP ROLE {LOGIN}"))
 
 
 async def clone_template(superuser_url: str, name: str) -> Database:
@@ -123,7 +123,7 @@ async def drop(superuser_url: str, database: Database) -> None:
 
 def run_sql(url: str, *statements: str) -> None:
     """Runs statements where no event loop is."""
-    asyncio.run(_run(url, *statements))
+    uvloop.run(_run(url, *statements))
 
 
 async def _run(url: str, *statements: str) -> None:

@@ -15,6 +15,7 @@ from collections import defaultdict
 from typing import Any
 
 import msgspec
+import uvloop
 from aiokafka import AIOKafkaConsumer
 from aiokafka.abc import ConsumerRebalanceListener
 
@@ -146,4 +147,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

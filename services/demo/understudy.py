@@ -10,6 +10,8 @@ import os
 import sys
 import threading
 
+import uvloop
+
 from services.commands.processes import Deployment
 from services.settings import Settings
 
@@ -18,7 +20,7 @@ def main() -> None:
     """Works until it is killed."""
     threading.Thread(target=_end_with_standard_input, daemon=True).start()
     settings = Settings.from_environment(os.environ)
-    asyncio.run(Deployment.of(settings, real=False).worker().run(asyncio.Event()))
+    uvloop.run(Deployment.of(settings, real=False).worker().run(asyncio.Event()))
 
 
 def _end_with_standard_input() -> None:

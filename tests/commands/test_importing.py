@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import uvloop
 
 from services.loyalty.domain.account import Account, decode_account
 from tests.commands.test_operations import Shop
@@ -34,7 +34,7 @@ def _one(shop: Shop, question: str, *arguments: object) -> Any:
         finally:
             await connection.close()
 
-    return asyncio.run(asked())
+    return uvloop.run(asked())
 
 
 def _account(shop: Shop, member: str) -> Account:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from services.events.broker import Kafka
 from services.loyalty.domain import decide
@@ -255,7 +255,7 @@ def _fails(*_: object) -> None:
 def test_histories_that_agree_need_no_recovery(
     loyalty: Loyalty, database: Database, kafka_bootstrap: str
 ) -> None:
-    asyncio.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
+    uvloop.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
     done = loyalty("recover", DATABASE_URL=database.url, KAFKA_BOOTSTRAP=kafka_bootstrap)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Kafka and the database agree: there is nothing to recover.\n"
@@ -265,7 +265,7 @@ def test_histories_that_agree_need_no_recovery(
 def test_a_database_that_was_set_back_ends_with_eight(
     loyalty: Loyalty, database: Database, kafka_bootstrap: str
 ) -> None:
-    asyncio.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
+    uvloop.run(recreate_topics(Kafka({"bootstrap_servers": kafka_bootstrap})))
     run_sql(database.owner_url, "UPDATE relay SET n = 5")
     for command in ("serve", "work", "relay", "schedule"):
         done = loyalty(command, DATABASE_URL=database.url, KAFKA_BOOTSTRAP=kafka_bootstrap)

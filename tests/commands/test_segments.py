@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import asyncpg
 import pytest
+import uvloop
 
 from services.loyalty.domain.account import Membership, decode_account
 from services.loyalty.domain.calendar import NEVER
@@ -59,7 +59,7 @@ def test_a_date_is_a_whole_day_and_a_time_an_instant(shop: Shop, file: Path) -> 
     shop.enrols("17850")
     text = "17850,vip,2011-01-01,2011-03-31\n17850,lapsed,2011-02-01T09:30:00+01:00,\n"
     assert _types(shop, file, HEADER + text)[0] == 0
-    assert asyncio.run(_segments(shop, "17850")) == [
+    assert uvloop.run(_segments(shop, "17850")) == [
         Membership("vip", at("2011-01-01 00:00"), at("2011-04-01 00:00")),
         Membership("lapsed", at("2011-02-01 08:30"), NEVER),
     ]
@@ -86,7 +86,7 @@ def test_nothing_is_taken_of_a_file_with_bad_rows_and_each_is_told(shop: Shop, f
     assert "no such member has enrolled" in told
     assert "looks like an e-mail address" in told
     assert "ann@example.org" not in told
-    assert asyncio.run(_segments(shop, "17850")) == []
+    assert uvloop.run(_segments(shop, "17850")) == []
 
 
 @pytest.mark.parametrize(

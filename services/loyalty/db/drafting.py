@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
 import asyncpg
+import uvloop
 
 from services.loyalty.application.drafting import Birth, Difference, Draft, compare
 from services.loyalty.application.programs import NoProgram, Programs
@@ -112,7 +112,7 @@ def _alone(task: _Task) -> Difference:
             whole.add(part)
         return whole
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 async def _parts(task: _Task) -> AsyncIterator[Difference]:

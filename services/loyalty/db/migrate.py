@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from threading import Lock
 from typing import TypeVar
 
 import asyncpg
+import uvloop
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
@@ -53,7 +53,7 @@ def current_and_head(url: str) -> tuple[str | None, str]:
         async with connected(url, purpose="migrate", role=None) as connection:
             return await current(connection)
 
-    return _off_the_loop(lambda: asyncio.run(ask())), head()
+    return _off_the_loop(lambda: uvloop.run(ask())), head()
 
 
 def head() -> str:

@@ -8,12 +8,12 @@ nothing but them can be written. The journal's own columns are compared as they 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import asyncpg
+import uvloop
 
 from services.loyalty.application.replay import Unfoldable, fold
 from services.loyalty.application.store import Write
@@ -97,7 +97,7 @@ def _replay_alone(task: _Task) -> Replayed:
                 whole.add(part)
         return whole
 
-    return asyncio.run(run())
+    return uvloop.run(run())
 
 
 @asynccontextmanager

@@ -22,6 +22,9 @@ from services.events.broker import Kafka
 from services.events.topics import PURCHASES
 
 PATIENCE_S = 900
+SLICE_S = 0.01
+"""How long a process works, and then waits, where it works half of the time."""
+
 MEASURED = (0.2, 0.95)
 """The share of a run that counts: all processes have joined, and none has run dry."""
 
@@ -60,8 +63,13 @@ class Bench:
         self.databases = databases
         self.environment = dict(environment)
 
-    async def whole(self, stretch: Stretch, shape: Shape, urls: tuple[str, str]) -> Run:
-        """Real workers (`loyalty work`) on a fresh database."""
+    async def whole(
+        self, stretch: Stretch, shape: Shape, urls: tuple[str, str], *, halved: bool = False
+    ) -> Run:
+        """Real workers (`loyalty work`) on a fresh database.
+
+        With ``halved`` each works half of the time (:func:`halving`).
+        """
         environment = self.environment | {
             "LOYALTY_DATABASE_URL": urls[1],
             "LOYALTY_WORKER_GROUP": f"bench-{uuid4().hex[:12]}",
@@ -71,7 +79,10 @@ class Bench:
         }
         command = [sys.executable, "-m", "services.cli", "work"]
         async with processes(command, shape.workers, environment) as workers:
-            return await watched(urls[0], stretch, workers)
+            if not halved:
+                return await watched(urls[0], stretch, workers)
+            async with halving(workers):
+                return await watched(urls[0], stretch, workers)
 
     async def blind(
         self,
@@ -136,6 +147,33 @@ async def processes(
             except TimeoutError:
                 process.kill()
                 await process.wait()
+
+
+@asynccontextmanager
+async def halving(workers: list[asyncio.subprocess.Process]) -> AsyncIterator[None]:
+    """Lets each process work in every other slice of time, two of them never in the same one.
+
+    What two do then is what a second one adds where it takes no processor from the first, nor from
+    the database: a machine of two cores has no such place for two that work all the time.
+    """
+
+    async def alternate() -> None:
+        while True:
+            for turn in (0, 1):
+                for number, worker in enumerate(workers):
+                    if worker.returncode is None:
+                        works = number % 2 == turn
+                        worker.send_signal(signal.SIGCONT if works else signal.SIGSTOP)
+                await asyncio.sleep(SLICE_S)
+
+    alternating = asyncio.create_task(alternate())
+    try:
+        yield
+    finally:
+        alternating.cancel()
+        for worker in workers:
+            if worker.returncode is None:
+                worker.send_signal(signal.SIGCONT)
 
 
 async def watched(

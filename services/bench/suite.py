@@ -146,6 +146,23 @@ async def paired(
             findings.ratio("two workers ÷ one, 2 lanes", rates[str(FULL)] / rates[str(TWO_LANES)])
 
 
+async def warm_up(bench: Bench, stretch: Stretch) -> None:
+    """A run that is not counted: the broker compiles its own code during the first ones."""
+    async with bench.databases.clone(stretch) as urls:
+        await bench.whole(stretch, ONE, urls)
+
+
+async def halves(bench: Bench, stretch: Stretch, findings: Findings, repeats: int) -> None:
+    """What a second worker adds where it takes no processor from the first."""
+    for _ in range(repeats):
+        rates = []
+        for shape in (TWO_LANES, FULL):
+            async with bench.databases.clone(stretch) as urls:
+                run = await bench.whole(stretch, shape, urls, halved=True)
+                rates.append(findings.rate(f"whole path, {shape}, half of the time", run))
+        findings.ratio("two workers ÷ one, 2 lanes, half of the time each", rates[1] / rates[0])
+
+
 def _id(message: bytes) -> str:
     return str(msgspec.json.decode(message)["id"])
 
@@ -248,7 +265,9 @@ async def run(
     try:
         ordinary = await log.write(Story("ordinary", events, members), begins_at, seed=1)
         again = Again(document, begins_at)
+        await warm_up(bench, ordinary)
         await paired(bench, log, ordinary, findings, console, repeats=repeats, again=again)
+        await halves(bench, ordinary, findings, repeats)
         few = await log.write(Story("singles", max(2000, events // 20), members), begins_at, seed=2)
         await one_by_one(bench, few, findings, repeats)
         await budgets(bench, ordinary, findings, repeats=repeats, again=again)

@@ -175,9 +175,7 @@ def _shared(
         if program.counters:
             order = order_of(body)
             receipt = receipt_of(reads, member, order) if order else None
-            keys.update(counters.offered(program, body, None))
-            if receipt is not None:
-                keys.update(counters.offered(program, body, receipt))
+            keys |= counters.offered_at_most(program, body, receipt)
     return keys
 
 

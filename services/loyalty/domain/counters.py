@@ -45,6 +45,19 @@ def offered(
     return keys
 
 
+def offered_at_most(program: Program, body: AnyBody, receipt: Receipt | None) -> set[str]:
+    """The counters that an activity may be offered with the receipt that is recorded of its order,
+    if any, or with one that is about to be.
+    """
+    keys = {*offered(program, body, None)}
+    if receipt is not None:
+        keys.update(offered(program, body, receipt))
+    elif isinstance(body, Amended):
+        # It may be judged by another version than the purchase that comes with it.
+        keys.update(program.counters_by_event.get("purchase", ()))
+    return keys
+
+
 def _looked_at(program: Program, body: AnyBody) -> Sequence[str]:
     by_event = program.counters_by_event
     match body:

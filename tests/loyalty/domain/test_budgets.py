@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.loyalty.application.batch import Outcome
+from services.loyalty.domain.activity import Amended
 from services.loyalty.domain.program import Budget, Cap, Limit, Program, Rule
 from tests.loyalty.domain.shop import (
     Shop,
@@ -25,6 +26,7 @@ from tests.loyalty.domain.shop import (
 )
 
 KEY = "budget:spree"
+FEBRUARY = at("2011-02-01 00:00")
 
 
 def spree(points: int = 600, *, partial: bool = True, give: Any = 250, **more: Any) -> Rule:
@@ -194,6 +196,17 @@ def test_a_batch_takes_from_what_its_earlier_activities_left() -> None:
     shop.records(*(shop.incoming(each, purchase(each, 10_00), when) for each in members))
     got = [shop.member(each).available for each in members]
     assert got == [250, 250, 100, 0]
+    shop.proves()
+
+
+def test_an_amendment_of_a_later_version_than_the_purchase_it_comes_with() -> None:
+    shop = Shop(programme(base()), programme(base(), spree(600), version=2, holds_from=FEBRUARY))
+    ada = shop.enrols("ada")
+    shop.clock.at = at("2011-02-02")
+    bought = shop.incoming("ada", purchase("1", line(1, 10_00)), at("2011-01-31"))
+    amended = shop.incoming("ada", Amended("1", "GBP", [line(1, 20_00)]), at("2011-02-01 10:00"))
+    assert [one.status for one in shop.records(bought, amended)] == ["accepted", "accepted"]
+    assert (ada.available, used(shop)) == (20, 0)
     shop.proves()
 
 

@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench compiled lint format lock clean
+.PHONY: help demo test bench compiled compiledtest lint format lock clean
 
 help:  ## what there is to type
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -19,11 +19,22 @@ demo: $(VENV)/.ready  ## play the bundled purchases through the whole service; o
 test: $(VENV)/.ready-dev  ## every test; options for pytest in ARGS
 	@$(BIN)/pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
-compiled: $(VENV)/.ready-dev  ## the same code in build/compiled, its hot path compiled (needs a C compiler)
+compiled: build/compiled/.ready  ## the same code in build/compiled, its hot path compiled (needs a C compiler)
+
+build/compiled/.ready: setup.py $(shell find services migrations contracts -type f -not -name '*.pyc') | $(VENV)/.ready-dev
+	@echo "Compiling the hot path, which takes some minutes"
 	@rm -rf build/compiled && mkdir -p build/compiled
 	@cp -R services migrations contracts build/compiled/
-	@LOYALTY_COMPILE=1 $(BIN)/python setup.py --quiet build_ext --build-lib build/compiled > build/compiled.log 2>&1 \
+	@LOYALTY_COMPILE=1 MYPY_CACHE_DIR=build/mypy $(BIN)/python setup.py --quiet build_ext --build-lib build/compiled > build/compiled.log 2>&1 \
 		|| { tail -n 5 build/compiled.log >&2; exit 1; }
+	@touch $@
+
+# Tests are imported as modules, or pytest would put the code as it is written before the compiled.
+compiledtest: compiled  ## the tests of the hot path, on its compiled code
+	@cd build/compiled && PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR) $(CURDIR)/$(BIN)/python -m pytest \
+		-c $(CURDIR)/pyproject.toml --rootdir=$(CURDIR) --import-mode=importlib -m "not as_written" \
+		--numprocesses=auto --dist=worksteal $(ARGS) \
+		$(addprefix $(CURDIR)/tests/loyalty/,domain application test_attempts.py test_batches.py)
 
 bench: compiled  ## events per second against floors, on a broker and a server of its own; options in ARGS
 	@cd build/compiled && PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR) \

@@ -204,6 +204,7 @@ def test_a_version_that_is_known_only_after_deciding_was_not_decided_by() -> Non
         settled(attempt.record())
 
 
+@pytest.mark.as_written
 def test_facts_of_one_version_that_another_one_cannot_use_spoil_no_message(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -223,6 +224,7 @@ def test_facts_of_one_version_that_another_one_cannot_use_spoil_no_message(
     assert eve.available == 10
 
 
+@pytest.mark.as_written
 def test_of_what_cannot_be_written_down_no_half_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = open_shop()
     shop.enrols("eve")
@@ -241,6 +243,7 @@ def test_of_what_cannot_be_written_down_no_half_is_left(monkeypatch: pytest.Monk
     shop.audits()
 
 
+@pytest.mark.as_written
 def test_what_fails_ahead_fails_again_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     shop = open_shop()
     for name in ("ada", "eve", "zoe"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.loyalty.application.programs import Programs
 from services.loyalty.domain.account import Account, Lot
+from services.loyalty.domain.activity import Enrolled
 from services.loyalty.domain.calendar import DAY, NEVER, QUARTER, Instant
+from services.loyalty.domain.draft import Draft
+from services.loyalty.domain.envelope import Activity
+from services.loyalty.domain.facts import NO_FACTS
 from services.loyalty.domain.moments import due_after, due_at, due_by
 from services.loyalty.domain.program import Expiry, Span, Window
 from tests.loyalty.domain.shop import Member, Shop, at, base, both, points, programme, status, tiers
@@ -80,3 +85,30 @@ def test_a_purchase_leaves_all_but_points_counts_and_the_tier_as_it_was() -> Non
     assert not reschedules(ada)
     ada.holds(5, at="2011-05-03")
     assert reschedules(ada)
+
+
+MOVES_BY_ITSELF = {
+    "seq",
+    "as_of",
+    "recorded_at",
+    "lots",
+    "arrears",
+    "windows",
+    "standing",
+    "counters",
+    "purchases",
+    "ticked",
+}
+"""Of the working state, what the next due moment is followed through."""
+
+
+@pytest.mark.as_written
+@pytest.mark.parametrize("field", sorted(set(Account.__struct_fields__) - MOVES_BY_ITSELF))
+def test_a_change_of_anything_else_has_the_next_moment_looked_for(field: str) -> None:
+    activity = Activity(Enrolled(), NOW, NOW)
+    draft = Draft(
+        programme(base()), Account(), activity, NO_FACTS, occurred_at=NOW, effective_at=NOW
+    )
+    assert not draft.finish("accepted").reschedules
+    setattr(draft, "open_vouchers" if field == "vouchers" else field, object())
+    assert draft.finish("accepted").reschedules

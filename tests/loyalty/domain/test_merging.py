@@ -717,6 +717,7 @@ def test_parts_arrive_in_any_order(order: list[int]) -> None:
     rests(of)
 
 
+@pytest.mark.as_written
 def test_what_comes_while_the_clock_fails_goes_on_once_it_does_not() -> None:
     """To the account that it is for, whichever of the two is stuck."""
     of, ada, bob = shop(base(pending=Pending(Span(days=14))), points())

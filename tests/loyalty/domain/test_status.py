@@ -221,6 +221,7 @@ def test_a_resumed_activity_may_still_be_refused() -> None:
 # Stuck ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.as_written
 def test_a_tick_that_fails_makes_the_account_wait_and_its_clock_stand_still() -> None:
     terms = points(expiry=end_of_month(1, notices=(5,)))
     ada = Shop(programme(base(), terms, rewards=REWARDS)).enrols("ada")
@@ -241,6 +242,7 @@ def test_a_tick_that_fails_makes_the_account_wait_and_its_clock_stand_still() ->
     ada.shop.proves()
 
 
+@pytest.mark.as_written
 def test_a_tick_that_fails_again_changes_nothing() -> None:
     ada = Shop(programme(base(), points(expiry=end_of_month(1)))).enrols("ada")
     ada.buys("o1", 10_00, at="2011-01-05")
@@ -259,6 +261,7 @@ def test_only_a_stuck_account_can_be_retried() -> None:
     assert ada.is_retried().reason == "not_stuck"
 
 
+@pytest.mark.as_written
 def test_what_is_left_of_an_instant_is_decided_once_the_failed_tick_is() -> None:
     gifts = (Gift("cake", "birthday", {"points": 200}),)
     terms = points(expiry=end_of_month(1))

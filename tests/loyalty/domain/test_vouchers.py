@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 from unittest.mock import patch
 
+import pytest
+
 from services.loyalty.application import codes
 from services.loyalty.application.codes import digest_of, read_code
 from services.loyalty.domain.calendar import DAY
@@ -313,6 +315,7 @@ def test_an_offer_outlives_the_name_of_its_reward() -> None:
     assert [(voucher.reward, voucher.item) for voucher in ada.vouchers()] == [("pie", "pie")]
 
 
+@pytest.mark.as_written
 def test_a_tick_that_fails_keeps_the_voucher_open_until_it_is_decided() -> None:
     ada = rich()
     ada.redeems("five-off", "2011-01-05 10:00")

@@ -29,12 +29,13 @@ from services.loyalty.application.shadow import balance
 from services.loyalty.domain.account import Account
 from services.loyalty.domain.activity import AnyBody, Cancelled, HoldVoided, Refunded
 from services.loyalty.domain.books import WINDOW_PREFIX
-from services.loyalty.domain.calendar import DAY, Instant
+from services.loyalty.domain.calendar import DAY, Instant, local_date
 from services.loyalty.domain.opening_mistakes import mistakes
-from services.loyalty.domain.program import Program
+from services.loyalty.domain.periods import ended_before
+from services.loyalty.domain.program import Limit, Program, Reward
 from services.loyalty.domain.receipt import decode_receipt
 from services.loyalty.domain.tiers import level_now, period_end
-from tests.loyalty.domain.shop import Shop
+from tests.loyalty.domain.shop import Shop, base, end_of_month, points, programme
 from tests.loyalty.lives import MEMBERS, PROGRAMMES, START, bodies, changed, refunds
 
 CAREFUL = settings(
@@ -102,6 +103,12 @@ def _told(account: Account, program: Program, now: Instant) -> dict[str, Any]:
         "grace": standing.grace_until,
         "purchases": account.purchases,
         "blocked": sorted(account.affairs.blocked),
+        "redeemed": {
+            key: times
+            for key, (times, _) in account.counters.items()
+            if key.startswith("reward:") and times
+            if not ended_before(key.rpartition("/")[2], local_date(now, program.zone))
+        },
     }
 
 
@@ -118,6 +125,13 @@ def _lived(versions: Sequence[Program], life: Sequence[tuple[str, AnyBody, float
     return shop
 
 
+def _void_holds(shop: Shop) -> None:
+    for member in MEMBERS:
+        for hold in shop.store.account(member).holds:
+            [outcome] = shop.records(shop.incoming(member, HoldVoided(hold.id), shop.clock.at))
+            assert outcome.status == "accepted"
+
+
 @CAREFUL
 @given(which=st.sampled_from(range(len(PROGRAMMES))), changes=st.booleans(), life=lives)
 def test_whatever_happened_members_come_back_as_they_were(
@@ -132,6 +146,7 @@ def test_whatever_happened_members_come_back_as_they_were(
     again = _taken_in(rows, latest, now, versions)
     again.proves()
     assert not first.left_out["points of a referral under way"]
+    _void_holds(shop)
     for member in again.store.accounts:
         was, now_is = shop.store.account(member), again.store.account(member)
         assert _told(now_is, latest, now) == _told(was, latest, now)
@@ -177,3 +192,28 @@ def test_what_comes_back_later_takes_as_much_as_it_would_have_taken(
     was, now_is = shop.store.account(member), again.store.account(member)
     at = shop.clock.at
     assert _told(now_is, program, at) == _told(was, program, at)
+
+
+def test_what_a_hold_took_of_a_limit_is_given_back_with_its_points() -> None:
+    mug = Reward("mug", 80, "points", limit=Limit("month", times=2))
+    shop = Shop(programme(base(), points(), rewards={"mug": mug}))
+    ada = shop.enrols("ada")
+    ada.buys("o1", 300_00)
+    ada.redeems("mug")
+    ada.holds(reward="mug")
+    made, rows = _exported(shop, shop.programs.at(shop.clock.at), shop.clock.at)
+    assert made.points == {("points", "available"): 220}
+    assert rows["counters"] == [["ada", "reward:mug/2010-12", "1", "0"]]
+
+
+def test_points_on_hold_whose_lot_has_expired_are_left_out_and_said() -> None:
+    shop = Shop(programme(base(), points(expiry=end_of_month(1))))
+    ada = shop.enrols("ada")
+    ada.buys("o1", 100_00, at="2011-01-05")
+    ada.holds(60, at="2011-02-27", ttl_s=7 * 86_400)
+    shop.waits_until("2011-03-03")
+    made, rows = _exported(shop, shop.programs.at(shop.clock.at), shop.clock.at)
+    assert not made.points
+    assert not rows["lots"]
+    assert made.left_out["points on hold whose lots have expired"] == 60
+    assert made.left_out["open holds, whose points are written as available"] == 1

@@ -23,6 +23,7 @@ from services.loyalty.domain.accrual import SETTLED
 from services.loyalty.domain.bookreport import Report
 from services.loyalty.domain.calendar import IDLE, NEVER, Instant, local_date, rfc3339
 from services.loyalty.domain.deferral import minor
+from services.loyalty.domain.holds import released_until
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.money import decimal_text
 from services.loyalty.domain.opening_mistakes import OCCASIONS, ON_REFUND, is_counter
@@ -119,10 +120,11 @@ class _Writing:
         self._lots()
         account = self._account
         today = local_date(self._now, self._program.zone)
+        voided = Counter(key for hold in account.holds for key in hold.counters)
         for key, (times, points) in sorted(account.counters.items()):
             over = ended_before(key.rpartition("/")[2], today)
             if not over and is_counter(self._program, key):
-                self._add("counters", counter=key, times=times, points=points)
+                self._add("counters", counter=key, times=times - voided[key], points=points)
         for occasion in OCCASIONS:
             if occasion in account.gifts:
                 self._add("gifts", occasion=occasion, given=rfc3339(account.gifts[occasion]))
@@ -202,12 +204,16 @@ class _Writing:
             else:
                 found[lot.key] = lot
         for drawn in (each for hold in account.holds for each in hold.drawn):
-            end = drawn.extended_to or drawn.expires_at
             paid = min(owed.get(drawn.currency, 0), drawn.points)  # as a release would
             if paid:
                 owed[drawn.currency] -= paid
+            until = released_until(self._program, account.idle, drawn, self._now)
+            own = self._ends(drawn.currency, drawn.expires_at)
+            end = drawn.expires_at if until == own else until
             lot = Lot(drawn.currency, drawn.issued, end, 0, "", drawn.points - paid, 0)
-            if lot.points:
+            if until <= self._now:
+                self._export.left_out["points on hold whose lots have expired"] += lot.points
+            elif lot.points:
                 more = found[lot.key].points if lot.key in found else 0
                 found[lot.key] = structs.replace(lot, points=lot.points + more)
         for lot in found.values():

@@ -8,13 +8,13 @@ says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from services.loyalty.domain import spenders
-from services.loyalty.domain.account import HeldLot, Hold, Lot
+from services.loyalty.domain.account import HeldLot, Hold, Idle, Lot
 from services.loyalty.domain.activity import HoldCaptured, HoldRequested, HoldVoided
 from services.loyalty.domain.calendar import SECOND, Instant, rfc3339
 from services.loyalty.domain.catalogue import count_redemption, uncount_redemption
@@ -24,6 +24,7 @@ from services.loyalty.domain.facts import LotTotals
 from services.loyalty.domain.ledger import lot_key
 from services.loyalty.domain.lots import end_of
 from services.loyalty.domain.paying import check_payment, payment_told
+from services.loyalty.domain.program import Program
 from services.loyalty.domain.refusal import Refusal
 from services.loyalty.domain.spending import (
     check_affordable,
@@ -265,9 +266,7 @@ def _return(draft: Draft, held: HeldLot, cause: str) -> None:
     now = draft.effective_at
     lot = Lot(held.currency, held.issued, held.expires_at, 0, "", left, 0)
     end = end_of(draft.program, draft.idle, lot)
-    until = max(end, held.extended_to)
-    if until <= now and draft.program.holds.released_live_s:
-        until = now + draft.program.holds.released_live_s * SECOND
+    until = released_until(draft.program, draft.idle, held, now)
     if until <= now:
         draft.expire_late(held.currency, left, "available", held.key)
         draft.add_totals(held.key, LotTotals(expired=left))
@@ -275,6 +274,19 @@ def _return(draft: Draft, held: HeldLot, cause: str) -> None:
         extend(draft, lot, until, cause)
     else:
         draft.put(lot)
+
+
+def released_until(
+    program: Program, idle: Mapping[str, Idle], held: HeldLot, now: Instant
+) -> Instant:
+    """The exclusive end of the life of points that a hold gives back now: that of their lot, or
+    that to which they were extended meanwhile; where it is over, they get as long as the programme
+    grants what comes back late. Not after ``now`` where they expire at once.
+    """
+    lot = Lot(held.currency, held.issued, held.expires_at, 0, "", held.points, 0)
+    until = max(end_of(program, idle, lot), held.extended_to)
+    late = program.holds.released_live_s
+    return now + late * SECOND if until <= now and late else until
 
 
 def extend(draft: Draft, lot: Lot, until: Instant, cause: str) -> None:

@@ -348,7 +348,7 @@ class _Writing:
         }
         if not posting.window:
             told |= self._life(posting.currency, int(rest[0]), qualifies=False)
-        for place in posting.eligible or range(len(receipt.lines)):
+        for place in sorted(posting.eligible) or range(len(receipt.lines)):
             position, points = receipt.lines[place].position, posting.allocated[place]
             self._add("earned", order_id=receipt.order, position=position, points=points, **told)
 

@@ -38,15 +38,17 @@ class KafkaSource:
         return bool(self.bootstrap or self.libraries or self.image)
 
     @contextmanager
-    def running(self) -> Iterator[str]:
-        """Its bootstrap address while it runs."""
+    def running(self, *, gathers_ms: int = 0) -> Iterator[str]:
+        """Its bootstrap address while it runs. One that is started here lets a new group wait so
+        long for more members before it shares out partitions.
+        """
         if self.bootstrap:
             yield self.bootstrap
         elif self.libraries:
-            with closing(KafkaServer.from_jars(self.libraries)) as server:
+            with closing(KafkaServer.from_jars(self.libraries, gathers_ms)) as server:
                 yield server.wait_until_ready()
         elif self.image:
-            with closing(KafkaServer.from_image(self.image)) as server:
+            with closing(KafkaServer.from_image(self.image, gathers_ms)) as server:
                 yield server.wait_until_ready()
         else:
             with closing(MockBroker({})) as broker:
@@ -87,10 +89,11 @@ class KafkaServer:
         )
 
     @classmethod
-    def from_jars(cls, libraries: Path) -> KafkaServer:
+    def from_jars(cls, libraries: Path, gathers_ms: int = 0) -> KafkaServer:
         port, directory = free_port(), removable(None, prefix="loyalty-kafka-")
         properties = directory / "server.properties"
-        options = _options(port, free_port(), host="127.0.0.1") | {"log.dirs": f"{directory}/logs"}
+        options = _options(port, free_port(), "127.0.0.1", gathers_ms)
+        options["log.dirs"] = f"{directory}/logs"
         properties.write_text("".join(f"{name}={value}\n" for name, value in options.items()))
         java = ["java", f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-cp", f"{libraries}/*"]
         cluster = ["--cluster-id", uuid4().hex[:22], "--config", str(properties)]
@@ -98,9 +101,9 @@ class KafkaServer:
         return cls(port, [storage, [*java, "kafka.Kafka", str(properties)]], remove=[directory])
 
     @classmethod
-    def from_image(cls, image: str) -> KafkaServer:
+    def from_image(cls, image: str, gathers_ms: int = 0) -> KafkaServer:
         port = free_port()
-        options = _options(port, free_port(), host="0.0.0.0")  # noqa: S104  inside the container
+        options = _options(port, free_port(), "0.0.0.0", gathers_ms)  # noqa: S104  inside the container
         settings = [
             f"--env=KAFKA_{name.replace('.', '_').upper()}={value}"
             for name, value in options.items()
@@ -122,8 +125,8 @@ class KafkaServer:
         self._guarded.stop()
 
 
-def _options(port: int, controller_port: int, *, host: str) -> dict[str, object]:
-    """A node that serves tests: quick to rebalance, few internal partitions, no surprise topics."""
+def _options(port: int, controller_port: int, host: str, gathers_ms: int) -> dict[str, object]:
+    """A node that serves tests: few internal partitions, no surprise topics."""
     return {
         "process.roles": "broker,controller",
         "node.id": 1,
@@ -139,7 +142,7 @@ def _options(port: int, controller_port: int, *, host: str) -> dict[str, object]
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
         "transaction.state.log.num.partitions": 4,
-        "group.initial.rebalance.delay.ms": 0,
+        "group.initial.rebalance.delay.ms": gathers_ms,
         "group.min.session.timeout.ms": 1000,
         "log.cleaner.dedupe.buffer.size": 8 * 1024 * 1024,
     }

@@ -29,7 +29,7 @@ def running() -> Iterator[dict[str, str]]:
     try:
         server.wait_until_ready()
         make_template(server.url)
-        with kafka.running() as bootstrap:
+        with kafka.running(gathers_ms=3000) as bootstrap:  # as Kafka does by default
             yield {
                 "LOYALTY_MIGRATION_DATABASE_URL": server.url,
                 "LOYALTY_DATABASE_URL": as_login(server.url),

@@ -22,11 +22,14 @@ from services.events.broker import Kafka
 from services.events.topics import PURCHASES
 
 PATIENCE_S = 900
+LEAST = 0.2
+"""The least share of a run by which it is judged."""
 SLICE_S = 0.01
 """How long a process works, and then waits, where it works half of the time."""
 
 MEASURED = (0.2, 0.95)
-"""The share of a run that counts: all processes have joined, and none has run dry."""
+"""The share of a run that counts, from when the last partition has changed hands: all lanes have
+joined, and none has run dry."""
 
 
 class BenchFailed(Exception):
@@ -179,18 +182,25 @@ async def halving(workers: list[asyncio.subprocess.Process]) -> AsyncIterator[No
 async def watched(
     owner_url: str, stretch: Stretch, workers: list[asyncio.subprocess.Process]
 ) -> Run:
-    """Watches positions until the stretch is done; the rate is that of the run's middle."""
-    begin = sum(stretch.starts.values())
+    """Watches positions until the stretch is done; the rate is that of the run's middle.
+
+    Lanes join one after another, and until the group has shared out the partitions again, the first
+    works for all: that is no part of what is measured.
+    """
+    begin, joined, epochs = sum(stretch.starts.values()), 0, 0
     samples: list[tuple[float, int]] = []
     memory: list[tuple[float, float]] = []
     since = time.perf_counter()
     async with connection(owner_url) as watcher:
         while True:
             at = time.perf_counter()
-            done = await watcher.fetchval(
-                "SELECT sum(position)::bigint FROM position WHERE topic = $1", PURCHASES
+            done, taken = await watcher.fetchrow(
+                "SELECT sum(position)::bigint, sum(epoch)::bigint FROM position WHERE topic = $1",
+                PURCHASES,
             )
             samples.append((at, done - begin))
+            if taken != epochs:
+                joined, epochs = done - begin, taken
             memory.append((samples[-1][1] / stretch.messages, resident_mib(workers)))
             if samples[-1][1] >= stretch.messages:
                 break
@@ -200,6 +210,12 @@ async def watched(
                 raise BenchFailed(f"not done after {PATIENCE_S} s: {samples[-1][1]} messages")
             await asyncio.sleep(0.02)
     low, high = (share * stretch.messages for share in MEASURED)
+    low = max(low, joined)
+    if high - low < LEAST * stretch.messages:
+        raise BenchFailed(
+            f"the last lane joined when {joined} of {stretch.messages} events were done:"
+            " ask for more with --events"
+        )
     return Run((high - low) / (moment(samples, high) - moment(samples, low)), memory)
 
 

@@ -282,7 +282,8 @@ class _Shift:
         following = self._draw(size, now)
         if following is not None:
             self._fresh_until = time.monotonic() + FRESH_S
-            await self._recorder.read_ahead(following, batch, now)
+            async with in_waits(feed.decoding(size, now)):
+                await self._recorder.read_ahead(following, batch, now)
         return following
 
     async def _now(self) -> Instant:

@@ -40,11 +40,14 @@ async def on_server(deployment: Deployment, *statements: str) -> None:
 async def back_up(deployment: Deployment) -> None:
     name = deployment.database.name
     await deployment.pool.expire_connections()
-    await on_server(
-        deployment,
-        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",
-        f"CREATE DATABASE {name}_backup TEMPLATE {name}",
-    )
+    terminate = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+    for attempt in range(3):  # a session that just ends may still be counted on a busy machine
+        try:
+            await on_server(deployment, terminate, f"CREATE DATABASE {name}_backup TEMPLATE {name}")
+            return
+        except asyncpg.ObjectInUseError:
+            if attempt == 2:
+                raise
 
 
 async def restore(deployment: Deployment) -> None:

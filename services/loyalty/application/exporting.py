@@ -216,7 +216,7 @@ class _Writing:
             elif lot.points:
                 more = found[lot.key].points if lot.key in found else 0
                 found[lot.key] = structs.replace(lot, points=lot.points + more)
-        for lot in found.values():
+        for lot in sorted(found.values(), key=_place):
             self._lot(lot, lot.points)
         for currency, points in sorted(owed.items()):
             if points:
@@ -357,6 +357,11 @@ class _Writing:
         key = posting.lots[0][0]
         found = (lot.activates_at for lot in self._account.lots if lot.key == key)
         return next(found, 0)
+
+
+def _place(lot: Lot) -> tuple[Instant, str, Instant, str, str]:
+    """Where a lot stands among those of its account: the soonest to expire first."""
+    return (lot.expires_at or NEVER, lot.issued, lot.activates_at, lot.awaits, lot.currency)
 
 
 def may_come_back(program: Program, account: Account, receipt: Receipt, now: Instant) -> bool:
